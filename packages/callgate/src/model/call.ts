@@ -1,0 +1,39 @@
+import type { Json } from './json.ts';
+import type { Principal } from './principal.ts';
+
+/**
+ * Which way a message goes.
+ * `call`: client to server request or notification. `result`: the server's answer to it.
+ * `request`: server to client request or notification. `answer`: the client's answer to it.
+ */
+export type Direction = 'call' | 'result' | 'request' | 'answer';
+
+/** What a server claims about a tool. Believed only where the operator trusts the server. */
+export interface Annotations {
+  readonly readOnlyHint?: boolean;
+  readonly destructiveHint?: boolean;
+  readonly idempotentHint?: boolean;
+  readonly openWorldHint?: boolean;
+  readonly title?: string;
+}
+
+/** Everything a policy may look at when it judges one message. Parsed once, never parsed again. */
+export interface Call {
+  readonly direction: Direction;
+  /** The operator's name for the upstream. */
+  readonly server: string;
+  readonly method: string;
+  /** `tools/call`: the upstream's own tool name. */
+  readonly tool?: string;
+  /** `prompts/get`: the prompt's name. */
+  readonly prompt?: string;
+  /** `resources/read|subscribe|unsubscribe`: the resource's URI. */
+  readonly uri?: string;
+  readonly principal: Principal;
+  /** Claimed annotations when the server is trusted for them; undefined means unknown. */
+  readonly annotations?: Annotations;
+  /** The arguments (`params.arguments` of tools and prompts, else `params`); of a result, the `result`. Lazy, cached. */
+  args(): Json | undefined;
+  /** Canonical real path of a path string that the policy named in `pathsNeeded`; undefined when it was not resolved. */
+  realPath(path: string): string | undefined;
+}

@@ -1,0 +1,23 @@
+/** Where in a file something is wrong; line and column count from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/**
+ * The one error class. `code` is stable and listed in docs/errors.md; the message says what happened,
+ * `remedy` what to do.
+ */
+export class CallgateError extends Error {
+  readonly code: string;
+  readonly remedy: string | undefined;
+  readonly place: Place | undefined;
+  constructor(code: string, message: string, more: { remedy?: string; place?: Place; cause?: unknown } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = 'CallgateError';
+    this.code = code;
+    this.remedy = more.remedy;
+    this.place = more.place;
+  }
+}
