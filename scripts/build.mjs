@@ -1,0 +1,133 @@
+// Builds packages/callgate/dist: cli.js, sealer.js and one lazy chunk for each dynamic import.
+//
+//   node scripts/build.mjs [--force] [--src DIR] [--out DIR]
+//
+// Nothing is done when no input has changed since the last build (a hash of the inputs is kept in dist/.inputs).
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const home = join(root, 'packages/callgate');
+const { values: flags } = parseArgs({
+  options: { force: { type: 'boolean' }, src: { type: 'string' }, out: { type: 'string' } },
+});
+const src = resolve(flags.src ?? join(home, 'src'));
+const out = resolve(flags.out ?? join(home, 'dist'));
+const stamp = join(out, '.inputs');
+
+const inputs = hashOfInputs();
+if (!flags.force && existsSync(join(out, 'cli.js')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs)
+  process.exit(0);
+
+const started = performance.now();
+const chunks = await bundle();
+publish(chunks);
+const bytes = chunks.reduce((sum, chunk) => sum + chunk.code.length, 0);
+process.stderr.write(
+  `built ${relative(root, out)}: ${chunks.length} files, ${Math.round(bytes / 1024)} KB, ${Math.round(performance.now() - started)} ms\n`,
+);
+
+/** A hash over everything the bundle is made of: sources (not tests), manifest, lock and this script. */
+function hashOfInputs() {
+  const hash = createHash('sha256');
+  const sources = readdirSync(src, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.includes('.test.'))
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+  const others = [join(home, 'package.json'), join(root, 'package-lock.json'), fileURLToPath(import.meta.url)];
+  for (const file of [...sources, ...others]) {
+    if (existsSync(file))
+      hash
+        .update(`${relative(root, file)}\0`)
+        .update(readFileSync(file))
+        .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+async function bundle() {
+  const { rolldown } = await import('rolldown');
+  const input = { cli: join(src, 'cli/main.ts'), sealer: join(src, 'evidence/sealer-worker.ts') };
+  for (const [name, file] of Object.entries(input)) {
+    if (existsSync(file)) continue;
+    process.stderr.write(`build: entry ${relative(root, file)} is missing, dist/${name}.js is not built\n`);
+    delete input[name];
+  }
+  const build = await rolldown({
+    input,
+    platform: 'node',
+    external: [/^node:/, '@photostructure/sqlite'],
+    onLog(level, log) {
+      process.stderr.write(`build: ${level}: ${log.message}\n`);
+      if (log.code === 'UNRESOLVED_IMPORT') process.exitCode = 1;
+    },
+  });
+  const { output } = await build.generate({
+    format: 'esm',
+    // Flat and without hashes: `new URL('./sealer.js', import.meta.url)` holds from every chunk.
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name].js',
+    comments: false,
+    postBanner: (chunk) => (chunk.isEntry && chunk.name === 'cli' ? '#!/usr/bin/env node' : ''),
+  });
+  await build.close();
+  return output.filter((file) => file.type === 'chunk');
+}
+
+/** Puts each file in place by rename, so that a program started during a build never reads half a file. */
+function publish(files) {
+  mkdirSync(out, { recursive: true });
+  const kept = new Set(['.inputs', 'THIRD-PARTY-LICENSES.txt']);
+  // Entries last: what they import is then already there.
+  for (const { fileName, code } of files.toSorted((a, b) => Number(a.isEntry) - Number(b.isEntry))) {
+    kept.add(fileName);
+    place(fileName, code, fileName === 'cli.js' ? 0o755 : 0o644);
+  }
+  place('THIRD-PARTY-LICENSES.txt', licencesOf(files), 0o644);
+  for (const name of readdirSync(out)) if (!kept.has(name) && name.endsWith('.js')) rmSync(join(out, name));
+  if (out === join(home, 'dist'))
+    for (const name of ['LICENSE', 'README.md'])
+      if (existsSync(join(root, name))) copyFileSync(join(root, name), join(home, name));
+  if (!process.exitCode) place('.inputs', inputs, 0o644);
+}
+
+function place(name, text, mode) {
+  const target = join(out, name);
+  const fresh = `${target}.${process.pid}.new`;
+  writeFileSync(fresh, text, { mode });
+  chmodSync(fresh, mode);
+  renameSync(fresh, target);
+}
+
+/** The licence texts of the packages that are inside the bundle, as their licences ask. */
+function licencesOf(files) {
+  const packages = new Map();
+  for (const id of files.flatMap((file) => file.moduleIds)) {
+    const at = id.lastIndexOf(`${sep}node_modules${sep}`);
+    if (at < 0) continue;
+    const parts = id.slice(at + 14).split(sep);
+    const name = parts[0].startsWith('@') ? `${parts[0]}/${parts[1]}` : parts[0];
+    packages.set(name, join(id.slice(0, at + 14), name));
+  }
+  return [...packages]
+    .sort()
+    .map(([name, dir]) => {
+      const { version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+      const file = readdirSync(dir).find((entry) => /^licen[cs]e/i.test(entry));
+      return `${name} ${version} (${license})\n\n${file ? readFileSync(join(dir, file), 'utf8').trim() : ''}\n`;
+    })
+    .join('\n----\n\n');
+}
