@@ -1,0 +1,2 @@
+export { openEvidence, type Evidence, type EvidenceOptions } from './wal.ts';
+export { evidencePlace, type EvidencePlace } from './mark.ts';
