@@ -1,0 +1,144 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The built program; the tests drive nothing else. */
+export const CLI =
+  process.env['CALLGATE_CLI'] ?? fileURLToPath(new URL('../../packages/callgate/dist/cli.js', import.meta.url));
+
+export const peer = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** Allows every message in every direction. */
+export const ALLOW_ALL = `version: 1
+rules:
+  - { id: all, match: { method: "*" }, effect: allow }
+  - { id: all-requests, match: { method: "*", direction: request }, effect: allow }
+`;
+
+/** A directory of its own for one test: home, policy and files. */
+export class Bench {
+  readonly dir = mkdtempSync(join(tmpdir(), 'callgate-test-'));
+  readonly home = join(this.dir, 'home');
+  readonly policy = join(this.dir, 'policy.yaml');
+
+  constructor(policy: string | undefined = ALLOW_ALL) {
+    if (policy !== undefined) writeFileSync(this.policy, policy);
+  }
+
+  path(name: string): string {
+    return join(this.dir, name);
+  }
+
+  /** The command line of a gate in front of `server`. */
+  gated(
+    server: readonly string[],
+    options: { policy?: boolean; name?: string; flags?: readonly string[] } = {},
+  ): string[] {
+    const policy = options.policy === false ? [] : ['--policy', this.policy];
+    const name = options.name === undefined ? [] : ['--name', options.name];
+    return [
+      process.execPath,
+      CLI,
+      'run',
+      ...policy,
+      ...name,
+      '--home',
+      this.home,
+      ...(options.flags ?? []),
+      '--',
+      ...server,
+    ];
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    return { ...process.env, CALLGATE_HOME: this.home };
+  }
+
+  /** Runs another command of the program over this home. */
+  async callgate(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    return new Promise((resolve) => {
+      execFile(
+        process.execPath,
+        [CLI, ...args, '--home', this.home],
+        { env: this.env, maxBuffer: 1 << 28 },
+        (error, stdout, stderr) => {
+          resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
+        },
+      );
+    });
+  }
+
+  /** Every record of `callgate logs --json`, oldest first as printed. */
+  async logs(...args: readonly string[]): Promise<LogRecord[]> {
+    const { code, stdout, stderr } = await this.callgate('logs', '--json', ...args);
+    if (code !== 0) throw new Error(`logs exited with ${code}: ${stderr}`);
+    return stdout
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .map((line) => JSON.parse(line) as LogRecord);
+  }
+
+  remove(): void {
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export interface LogRecord {
+  readonly type?: string;
+  readonly direction?: string;
+  readonly method?: string;
+  readonly tool?: string;
+  readonly rule?: string;
+  readonly effect?: string;
+  readonly decision?: string;
+  readonly reason?: string;
+  readonly status?: string;
+  readonly rpcId?: string;
+}
+
+const require = createRequire(import.meta.url);
+
+/** The command line of a reference server from npm: `everything`, `filesystem`, `memory` or `sequential-thinking`. */
+export function realServer(name: string, ...args: readonly string[]): string[] {
+  const dir = join(dirname(require.resolve('vitest/package.json')), '../@modelcontextprotocol', `server-${name}`);
+  const { bin } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as { bin: Record<string, string> };
+  return [process.execPath, join(dir, Object.values(bin)[0] ?? ''), ...args];
+}
+
+/** The lines that a fixture has received (`--record`), as text. */
+export function received(record: string): string[] {
+  let file: string;
+  try {
+    file = readFileSync(record, 'utf8');
+  } catch {
+    return [];
+  }
+  return file
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => Buffer.from(line, 'base64').toString('latin1'));
+}
+
+/** Whether a process is there and not a zombie. */
+export function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return false;
+  }
+}
+
+export const sleep = async (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+
+/** Waits until `condition` holds; false when `ms` are over. */
+export async function within(ms: number, condition: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(20)) if (await condition()) return true;
+  return condition();
+}
