@@ -1,0 +1,69 @@
+import type { Place } from '../model/error.ts';
+import type { TrustState } from './trust.ts';
+
+export interface ConfigRequest {
+  /** By setting (`evidence.durability`), as written; besides them `config`: a file in place of ./callgate.yaml. */
+  readonly flags: Readonly<Record<string, string | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Real path, from openHome. */
+  readonly home: string;
+}
+
+/** Where a value came from; lowest precedence last. `file` is the one named by --config. */
+export type SourceKind = 'flag' | 'environment' | 'file' | 'project' | 'home' | 'default';
+
+export interface Source {
+  readonly from: SourceKind;
+  /** The flag or variable. */
+  readonly name?: string;
+  readonly place?: Place;
+}
+
+export interface ServerConfig {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly trust: { readonly annotations: boolean };
+}
+
+export interface PolicySource {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Everything that was set, checked, and where each value came from. */
+export interface Config {
+  readonly home: string;
+  /** Real path of the working directory. */
+  readonly cwd: string;
+  /** Absolute path; resolvePolicy reads it. */
+  readonly policy?: string;
+  readonly evidence: { readonly durability: 'batch' | 'strict'; readonly required: boolean; readonly dir?: string };
+  readonly servers: Readonly<Record<string, ServerConfig>>;
+  readonly refusal: 'result' | 'error';
+  readonly limits: {
+    readonly messageBytes: number;
+    readonly depth: number;
+    readonly keys: number;
+    readonly inFlight: number;
+  };
+  readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'pretty' | 'json' };
+  readonly fail: 'closed' | 'open';
+  readonly trust: TrustState;
+  /** By setting, and `servers.<name>`. */
+  readonly sources: Readonly<Record<string, Source>>;
+  /** As the user wrote them, `${NAME}` not filled in: safe to show. */
+  readonly written: Readonly<Record<string, string>>;
+  /** The policy text when it was read together with the config (project files). */
+  readonly policyText?: PolicySource;
+  /** A project's policy that the user has not accepted: it may only tighten. */
+  readonly untrustedPolicy?: PolicySource;
+  /** Lines for stderr. */
+  readonly notices: readonly string[];
+  /** Files whose change asks for loading again; some of them may not exist yet. */
+  readonly watched: readonly string[];
+  /** The same, in a directory that is written all the time: look at them, do not watch there. */
+  readonly polled: readonly string[];
+}

@@ -1,0 +1,210 @@
+import { realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { CallgateError } from '../model/error.ts';
+import type { Config, ConfigRequest, PolicySource } from './config.ts';
+import { parseConfig } from './document.ts';
+import { ConfigError } from './issues.ts';
+import type { Issue } from './issues.ts';
+import { environmentLayer, fileLayer, flagLayer, projectLayer, tightening, withPolicyBeside } from './layers.ts';
+import type { ConfigFile, Fill, Layer } from './layers.ts';
+import { filesToWatch, isInside, readFileSet } from './project.ts';
+import type { FileSet } from './project.ts';
+import { readTextFile } from './read.ts';
+import { resolveAll, resolveServers } from './resolve.ts';
+import type { Resolved, Servers } from './resolve.ts';
+import { readTrust, trustOf, trustPath } from './trust.ts';
+import type { TrustRecord, TrustState } from './trust.ts';
+import { fillIn } from './values.ts';
+
+/**
+ * Loads the settings: flag > environment > project file (trusted) > home file > default. Reads each file once.
+ * @throws ConfigError with every issue found; a bad file never means defaults. CallgateError when a file cannot be read.
+ */
+export async function loadConfig(request: ConfigRequest): Promise<Config> {
+  const issues: Issue[] = [];
+  const notices: string[] = [];
+  const cwd = realpathSync(request.cwd);
+  const variables = { ...request.env, PROJECT: cwd };
+  const fill: Fill = (written, text) => {
+    const filled = fillIn(text, variables);
+    for (const name of filled.unset) {
+      const remedy = `Set ${name}, or write $\${${name}} for the plain text.`;
+      issues.push({
+        code: 'CG_CONFIG_UNSET_VARIABLE',
+        message: `\${${name}} has no value.`,
+        remedy,
+        place: written.place,
+      });
+    }
+    return filled.text;
+  };
+
+  const homeFile = await readConfigFile(join(request.home, 'callgate.yaml'), issues);
+  const homeLayer = withPolicyBeside(fileLayer('home', homeFile, fill), request.home);
+  const named = request.flags['config'] ?? request.env['CALLGATE_CONFIG'];
+  const chosen = named === undefined ? undefined : await readChosenFile(resolve(cwd, named), issues);
+  const chosenFile = fileLayer('file', chosen, fill);
+  const chosenLayer = chosen === undefined ? chosenFile : withPolicyBeside(chosenFile, dirname(chosen.path));
+  const set = named === undefined ? await readFileSet(cwd, request.home) : undefined;
+  const accepted = set === undefined ? undefined : readTrust(request.home, set.root);
+  const trust = set === undefined ? 'none' : trustOf(set, accepted);
+  issues.push(...(set?.issues ?? []));
+  notices.push(...(set?.notices ?? []));
+
+  const projectFile = trust === 'trusted' ? fileOf(set) : undefined;
+  const layers: Layer[] = [
+    homeLayer,
+    ...(trust === 'changed' ? [tightening(await acceptedFile(set!, accepted!))] : []),
+    ...(trust === 'changed' || trust === 'untrusted' ? [tightening(fileOf(set))] : []),
+    projectLayer(set, accepted, trust, projectFile, fill),
+    chosenLayer,
+    environmentLayer(request.env, cwd, issues),
+    flagLayer(request.flags, cwd, issues),
+  ];
+  const lock = homeFile?.document.lock.map(({ key }) => key) ?? [];
+  refuseForeignLocks([projectFile, chosen], issues);
+  const resolved = resolveAll(layers, lock, issues);
+  const above = chosen === undefined ? 'project' : 'file';
+  const servers = resolveServers(homeFile, chosen ?? projectFile, above, lock, fill, issues);
+  if (issues.length > 0) throw new ConfigError(issues);
+  return assemble({ request, cwd, set, accepted, trust, resolved, servers, notices, chosen: chosen?.path });
+}
+
+async function readConfigFile(path: string, issues: Issue[]): Promise<ConfigFile | undefined> {
+  const file = readTextFile(path);
+  if (file === undefined) return undefined;
+  const parsed = await parseConfig(file);
+  issues.push(...parsed.issues);
+  return { path, document: parsed.document };
+}
+
+async function readChosenFile(path: string, issues: Issue[]): Promise<ConfigFile> {
+  const file = await readConfigFile(path, issues);
+  if (file !== undefined) return file;
+  throw new CallgateError('CG_CONFIG_UNREADABLE', `The config file ${path} is not there.`, {
+    remedy: 'Name a file that exists, or leave --config out.',
+  });
+}
+
+function fileOf(set: FileSet | undefined): ConfigFile | undefined {
+  return set?.config === undefined || set.document === undefined
+    ? undefined
+    : { path: set.config.path, document: set.document };
+}
+
+/** The callgate.yaml as the user accepted it, when it has changed since. */
+async function acceptedFile(set: FileSet, accepted: TrustRecord): Promise<ConfigFile | undefined> {
+  const text = accepted.files.find(({ name }) => name === 'callgate.yaml')?.text;
+  if (text === undefined) return undefined;
+  const path = join(set.root, 'callgate.yaml');
+  const { document } = await parseConfig({ path, text, sha256: '' });
+  return { path, document };
+}
+
+function refuseForeignLocks(files: readonly (ConfigFile | undefined)[], issues: Issue[]): void {
+  for (const file of files) {
+    const first = file?.document.lock[0];
+    if (first === undefined) continue;
+    const remedy = 'Move it to callgate.yaml in the home.';
+    issues.push({
+      code: 'CG_CONFIG_LOCKED',
+      message: 'lock counts in the home file alone.',
+      remedy,
+      place: first.place,
+    });
+  }
+}
+
+interface Parts {
+  readonly request: ConfigRequest;
+  readonly cwd: string;
+  readonly set: FileSet | undefined;
+  readonly accepted: TrustRecord | undefined;
+  readonly trust: TrustState;
+  readonly resolved: Resolved;
+  readonly servers: Servers;
+  readonly notices: readonly string[];
+  readonly chosen: string | undefined;
+}
+
+function assemble(parts: Parts): Config {
+  const { request, cwd, set, trust, resolved, servers } = parts;
+  const value = <T>(key: string) => resolved.values[key] as T;
+  const policy = value<string | undefined>('policy');
+  const dir = value<string | undefined>('evidence.dir');
+  const policies = projectPolicies(parts);
+  const watched = new Set([join(request.home, 'callgate.yaml'), join(request.home, 'policy.yaml')]);
+  for (const file of set === undefined ? [] : filesToWatch(set)) watched.add(file);
+  for (const file of [policy, parts.chosen]) if (file !== undefined) watched.add(file);
+  return {
+    home: request.home,
+    cwd,
+    ...(policy === undefined ? {} : { policy }),
+    evidence: {
+      durability: value('evidence.durability'),
+      required: value('evidence.required'),
+      ...(dir === undefined ? {} : { dir }),
+    },
+    servers: servers.servers,
+    refusal: value('refusal'),
+    limits: {
+      messageBytes: value('limits.messageBytes'),
+      depth: value('limits.depth'),
+      keys: value('limits.keys'),
+      inFlight: value('limits.inFlight'),
+    },
+    log: { level: value('log.level'), format: value('log.format') },
+    fail: value('fail'),
+    trust,
+    sources: Object.assign(resolved.sources, servers.sources),
+    written: Object.assign(resolved.written, servers.written),
+    ...policies,
+    notices: [...parts.notices, ...noticesOf(parts, policies)],
+    watched: [...watched],
+    polled: [trustPath(request.home)],
+  };
+}
+
+interface ProjectPolicies {
+  readonly policyText?: PolicySource;
+  readonly untrustedPolicy?: PolicySource;
+}
+
+/** Which text of the project is the policy, and which may only tighten. */
+function projectPolicies({ set, accepted, trust, resolved }: Parts): ProjectPolicies {
+  const now = set?.policy === undefined ? undefined : { file: set.policy.path, text: set.policy.text };
+  if (set === undefined || trust === 'none') return {};
+  if (trust === 'trusted') {
+    if (now === undefined) return {};
+    return resolved.policyHeldBack ? { untrustedPolicy: now } : { policyText: now };
+  }
+  const old = accepted?.files.find(({ name }) => name === accepted.policy);
+  const oldSource = old === undefined ? undefined : { file: resolve(set.root, old.name), text: old.text };
+  const tightens = now !== undefined && now.text !== old?.text && isInside(set.root, now.file) ? now : undefined;
+  return {
+    ...(oldSource === undefined || resolved.policyHeldBack ? {} : { policyText: oldSource }),
+    ...(tightens === undefined ? {} : { untrustedPolicy: tightens }),
+  };
+}
+
+function noticesOf({ set, trust, resolved }: Parts, { untrustedPolicy }: ProjectPolicies): string[] {
+  const notices: string[] = [];
+  const names = set?.files.map(({ name }) => name).join(', ') ?? '';
+  if (trust === 'untrusted') {
+    notices.push(`${names} in ${set!.root} can only tighten until you trust it. Look at it with: callgate trust`);
+    const isLeftOut = set!.policy !== undefined && untrustedPolicy === undefined;
+    if (isLeftOut) notices.push(`${set!.policy!.name} lies outside the project and does not count until then.`);
+  }
+  if (trust === 'changed') {
+    const what = names === '' ? 'The files' : names;
+    notices.push(
+      `${what} in ${set!.root} changed since you trusted it: what you trusted stays in force, the change can only tighten. Look at it with: callgate trust`,
+    );
+  }
+  if (resolved.policyHeldBack) notices.push(`The home locks policy: the policy of ${set!.root} can only tighten.`);
+  if (resolved.values['fail'] === 'open') notices.push('fail is open: calls pass when Callgate itself is at fault.');
+  if (resolved.values['evidence.required'] === false) {
+    notices.push('evidence.required is false: calls pass when their evidence cannot be written.');
+  }
+  return notices;
+}

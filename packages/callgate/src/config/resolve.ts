@@ -1,0 +1,114 @@
+import { dirname, resolve } from 'node:path';
+import type { ServerConfig, Source, SourceKind } from './config.ts';
+import type { Written } from './document.ts';
+import type { Issue } from './issues.ts';
+import type { ConfigFile, Fill, Layer } from './layers.ts';
+import { isAsStrict, SETTINGS } from './settings.ts';
+import type { Value } from './settings.ts';
+
+export interface Resolved {
+  readonly values: Readonly<Record<string, Value | undefined>>;
+  readonly sources: Record<string, Source>;
+  readonly written: Record<string, string>;
+  /** A trusted project's policy that a lock in the home keeps from replacing the home's. */
+  readonly policyHeldBack: boolean;
+}
+
+/** The value of every setting: the highest layer that has one and may. */
+export function resolveAll(layers: readonly Layer[], lock: readonly string[], issues: Issue[]): Resolved {
+  const values = Object.create(null) as Record<string, Value | undefined>;
+  const sources = Object.create(null) as Record<string, Source>;
+  const written = Object.create(null) as Record<string, string>;
+  let policyHeldBack = false;
+  for (const [key, setting] of Object.entries(SETTINGS)) {
+    const isLocked = lock.some((locked) => key === locked || key.startsWith(`${locked}.`));
+    let value: Value | undefined = setting.type === 'text' ? undefined : setting.fallback;
+    let source: Source = { from: 'default' };
+    let text = value === undefined ? '' : String(value);
+    for (const layer of layers) {
+      const next = layer.values.get(key);
+      if (next === undefined) continue;
+      const strict = isAsStrict(setting, next.value, value);
+      if (layer.tightenOnly && (!strict || next.value === value)) continue;
+      if (isLocked && layer.from !== 'home' && !strict) {
+        if (key === 'policy' && layer.from === 'project') policyHeldBack = true;
+        else issues.push(lockedIssue(key, next.source, value));
+        continue;
+      }
+      value = next.value;
+      source = next.source;
+      text = next.written;
+    }
+    values[key] = value;
+    sources[key] = source;
+    written[key] = text;
+  }
+  return { values, sources, written, policyHeldBack };
+}
+
+function lockedIssue(key: string, source: Source, value: Value | undefined): Issue {
+  const what = source.name ?? 'This file';
+  return {
+    code: 'CG_CONFIG_LOCKED',
+    message: `${what} would weaken ${key}, which the home file locks${value === undefined ? '' : ` at ${value}`}.`,
+    remedy: `Take it out, or take ${key} out of lock in the home's callgate.yaml.`,
+    ...(source.place === undefined ? {} : { place: source.place }),
+  };
+}
+
+export interface Servers {
+  readonly servers: Record<string, ServerConfig>;
+  readonly sources: Record<string, Source>;
+  readonly written: Record<string, string>;
+}
+
+/** The servers of the home, and over them those of the trusted project or the file of --config. */
+export function resolveServers(
+  home: ConfigFile | undefined,
+  above: ConfigFile | undefined,
+  aboveFrom: SourceKind,
+  lock: readonly string[],
+  fill: Fill,
+  issues: Issue[],
+): Servers {
+  const servers = Object.create(null) as Record<string, ServerConfig>;
+  const sources = Object.create(null) as Record<string, Source>;
+  const written = Object.create(null) as Record<string, string>;
+  for (const file of [home, above]) {
+    for (const [name, server] of file?.document.servers ?? []) {
+      const source: Source = { from: file === home ? 'home' : aboveFrom, place: server.place };
+      if (file !== home && (lock.includes('servers') || lock.includes(`servers.${name}`))) {
+        issues.push(lockedIssue(`servers.${name}`, source, undefined));
+        continue;
+      }
+      servers[name] = fillServer(server.keys, dirname(file!.path), fill);
+      sources[`servers.${name}`] = source;
+      for (const key of Object.keys(written)) if (key.startsWith(`servers.${name}.`)) delete written[key];
+      for (const [key, { value }] of server.keys) {
+        written[`servers.${name}.${key}`] = typeof value === 'string' ? value : JSON.stringify(value);
+      }
+    }
+  }
+  return { servers, sources, written };
+}
+
+function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill): ServerConfig {
+  const text = (key: string) => {
+    const written = keys.get(key);
+    return written === undefined ? undefined : fill(written, String(written.value));
+  };
+  const args = keys.get('args');
+  const env = Object.create(null) as Record<string, string>;
+  const writtenEnv = keys.get('env');
+  for (const [name, value] of Object.entries((writtenEnv?.value ?? {}) as Record<string, string>)) {
+    env[name] = fill(writtenEnv!, value);
+  }
+  const cwd = text('cwd');
+  return {
+    command: text('command') ?? '',
+    args: ((args?.value ?? []) as readonly string[]).map((arg) => fill(args!, arg)),
+    env,
+    ...(cwd === undefined ? {} : { cwd: resolve(base, cwd) }),
+    trust: { annotations: keys.get('trust.annotations')?.value === true },
+  };
+}

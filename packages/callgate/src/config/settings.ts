@@ -1,0 +1,178 @@
+/**
+ * The one table of what may stand in callgate.yaml. Checking, environment names, `lock`, the JSON Schema and docs/config.md
+ * all follow it.
+ */
+
+interface Described {
+  readonly about: string;
+}
+
+/** One of a few words. `strictest: 'last'` says the list runs from loose to strict. */
+interface Choice extends Described {
+  readonly type: 'choice';
+  readonly values: readonly string[];
+  readonly fallback: string;
+  readonly strictest?: 'last';
+}
+
+/** A whole number; with `strictest: 'lowest'` a smaller one is stricter. */
+interface Whole extends Described {
+  readonly type: 'whole';
+  readonly min: number;
+  readonly max: number;
+  readonly fallback: number;
+  readonly strictest?: 'lowest';
+}
+
+/** true or false; `strictest` says which of them is the strict one. */
+interface Truth extends Described {
+  readonly type: 'truth';
+  readonly fallback: boolean;
+  readonly strictest?: boolean;
+}
+
+interface Text extends Described {
+  readonly type: 'text';
+  /** Relative paths start at the directory of the file (of the working directory for flags and environment). */
+  readonly path?: true;
+}
+
+interface Texts extends Described {
+  readonly type: 'texts';
+}
+
+interface TextMap extends Described {
+  readonly type: 'text-map';
+}
+
+export type Setting = Choice | Whole | Truth | Text;
+export type ServerKey = Setting | Texts | TextMap;
+export type Value = string | number | boolean;
+
+/** Settings that stand alone, by dotted key. Each may also come from a flag or the environment. */
+export const SETTINGS: Readonly<Record<string, Setting>> = {
+  policy: { type: 'text', path: true, about: 'The policy file.' },
+  'evidence.durability': {
+    type: 'choice',
+    values: ['batch', 'strict'],
+    fallback: 'batch',
+    strictest: 'last',
+    about:
+      'batch: a record survives any crash of Callgate, and is synced within 50 ms. strict: it is synced before the call goes on.',
+  },
+  'evidence.required': {
+    type: 'truth',
+    fallback: true,
+    strictest: true,
+    about: 'Whether a call is refused when its evidence cannot be written.',
+  },
+  'evidence.dir': { type: 'text', path: true, about: 'Where the evidence log lies; by default evidence/ in the home.' },
+  refusal: {
+    type: 'choice',
+    values: ['result', 'error'],
+    fallback: 'result',
+    about:
+      'How a denied tools/call is answered: result is an isError text that the model reads, error a JSON-RPC error.',
+  },
+  'limits.messageBytes': {
+    type: 'whole',
+    min: 1024,
+    max: 268_435_456,
+    fallback: 10_485_760,
+    strictest: 'lowest',
+    about: 'The longest message, in bytes.',
+  },
+  'limits.depth': {
+    type: 'whole',
+    min: 4,
+    max: 1024,
+    fallback: 128,
+    strictest: 'lowest',
+    about: 'The deepest nesting of a message.',
+  },
+  'limits.keys': {
+    type: 'whole',
+    min: 16,
+    max: 10_000_000,
+    fallback: 100_000,
+    strictest: 'lowest',
+    about: 'The most object keys in one message.',
+  },
+  'limits.inFlight': {
+    type: 'whole',
+    min: 1,
+    max: 1_000_000,
+    fallback: 10_000,
+    strictest: 'lowest',
+    about: 'The most requests that wait for an answer at one time.',
+  },
+  'log.level': {
+    type: 'choice',
+    values: ['error', 'warn', 'info', 'debug'],
+    fallback: 'warn',
+    about: 'What is written to stderr.',
+  },
+  'log.format': { type: 'choice', values: ['pretty', 'json'], fallback: 'pretty', about: 'How it is written.' },
+  fail: {
+    type: 'choice',
+    values: ['open', 'closed'],
+    fallback: 'closed',
+    strictest: 'last',
+    about:
+      'What becomes of a call when Callgate itself is at fault (engine, evidence). open lets it pass and says so in the log, each time.',
+  },
+};
+
+/** What may stand under `servers.<name>`; only in files. */
+export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
+  command: { type: 'text', about: 'The program to start.' },
+  args: { type: 'texts', about: 'Its arguments.' },
+  env: { type: 'text-map', about: 'Environment variables it gets besides the own ones; ${NAME} takes one of them.' },
+  cwd: { type: 'text', path: true, about: 'The directory it starts in.' },
+  'trust.annotations': {
+    type: 'truth',
+    fallback: false,
+    strictest: false,
+    about: 'Whether rules may believe what this server says about its own tools.',
+  },
+};
+
+export const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** Variables that start with CALLGATE_ and are no settings. */
+export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
+  CALLGATE_HOME: 'the home directory',
+  CALLGATE_CONFIG: 'a config file in place of ./callgate.yaml, as --config',
+  CALLGATE_LONG: 'read by the test suite alone',
+};
+
+/** `limits.messageBytes` → `CALLGATE_LIMITS__MESSAGE_BYTES`. */
+export function environmentName(key: string): string {
+  const words = key.split('.').map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+  return `CALLGATE_${words.join('__')}`;
+}
+
+/** The sections of SETTINGS: `evidence`, `limits`, `log`. */
+export const SECTIONS: ReadonlySet<string> = new Set(
+  Object.keys(SETTINGS).flatMap((key) => (key.includes('.') ? [key.slice(0, key.indexOf('.'))] : [])),
+);
+
+/**
+ * Whether `next` is at least as strict as `base`. A setting without an order is only as strict as itself.
+ * @param base undefined when the setting has no value (a path without default).
+ */
+export function isAsStrict(setting: Setting, next: Value, base: Value | undefined): boolean {
+  if (next === base) return true;
+  switch (setting.type) {
+    case 'choice':
+      return (
+        setting.strictest === 'last' && setting.values.indexOf(String(next)) >= setting.values.indexOf(String(base))
+      );
+    case 'whole':
+      return setting.strictest === 'lowest' && Number(next) <= Number(base);
+    case 'truth':
+      return next === setting.strictest;
+    case 'text':
+      return false;
+  }
+}
