@@ -1,0 +1,22 @@
+/** JSON-RPC 2.0 section 5.1; the only standard codes that Callgate answers itself. */
+export const PARSE_ERROR = -32700;
+export const INVALID_REQUEST = -32600;
+export const INVALID_PARAMS = -32602;
+
+// Our own, outside the range that JSON-RPC reserves (-32768 to -32000).
+/** A rule, or no rule, denied it. */
+export const DENIED = -31001;
+/** A rule wants a person to approve it first. */
+export const NEEDS_APPROVAL = -31002;
+/** A limit is spent. */
+export const RATE_LIMITED = -31003;
+/** The server ended before it answered. */
+export const SERVER_ENDED = -31004;
+/** The server's answer was refused as malformed or ambiguous. */
+export const MALFORMED_ANSWER = -31005;
+/** Too many requests are open. */
+export const TOO_MANY_IN_FLIGHT = -31006;
+/** The evidence of the decision could not be written. */
+export const EVIDENCE_UNAVAILABLE = -31007;
+/** The method is unknown, or not this side's to send. */
+export const METHOD_REFUSED = -31008;

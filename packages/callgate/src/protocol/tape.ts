@@ -1,0 +1,202 @@
+import type { Json } from '../model/json.ts';
+import { ExactNumber } from '../model/json.ts';
+import { ARRAY, ESCAPED, FALSE, KEY, NULL, NUMBER, OBJECT, STRING, TRUE } from './nodes.ts';
+import type { Tape } from './nodes.ts';
+import { decodeUtf8, encodeUtf8, unescape } from './text.ts';
+
+const names = new Map<string, Uint8Array>();
+const MOST_NAMES = 1024;
+
+/**
+ * Finds a member of an object by its decoded key.
+ * @param tape what was scanned
+ * @param object a node
+ * @param name the key
+ * @returns the node of the value; -1 when there is none or the node is no object
+ */
+export function member(tape: Tape, object: number, name: string): number {
+  if (object < 0 || tape.kinds[object] !== OBJECT) return -1;
+  const wanted = nameBytes(name);
+  const { nexts } = tape;
+  const end = nexts[object]!;
+  for (let key = object + 1; key < end; key = nexts[key + 1]!) if (textIs(tape, key, wanted)) return key + 1;
+  return -1;
+}
+
+/**
+ * Whether a STRING or KEY, decoded, is this text.
+ * @param tape what was scanned
+ * @param node a STRING or KEY
+ * @param wanted the text as UTF-8
+ */
+export function textIs(tape: Tape, node: number, wanted: Uint8Array): boolean {
+  let bytes = tape.bytes;
+  let from = tape.starts[node]! + 1;
+  let length = tape.ends[node]! - 1 - from;
+  if (tape.flags[node] === ESCAPED) {
+    // An escape is never shorter than what it stands for, and at most six times as long.
+    if (length < wanted.length || length > wanted.length * 6) return false;
+    bytes = new Uint8Array(length);
+    length = unescape(tape.bytes, from, from + length, bytes);
+    from = 0;
+  }
+  if (length !== wanted.length) return false;
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== wanted[i]) return false;
+  return true;
+}
+
+/**
+ * The keys of an object, in order. The value of a key is the node after it.
+ * @param tape what was scanned
+ * @param object a node; anything but an object has no members
+ */
+export function* members(tape: Tape, object: number): Generator<number, void, undefined> {
+  if (object < 0 || tape.kinds[object] !== OBJECT) return;
+  const end = tape.nexts[object]!;
+  for (let key = object + 1; key < end; key = tape.nexts[key + 1]!) yield key;
+}
+
+/**
+ * The elements of an array, in order.
+ * @param tape what was scanned
+ * @param array a node; anything but an array has no elements
+ */
+export function* elements(tape: Tape, array: number): Generator<number, void, undefined> {
+  if (array < 0 || tape.kinds[array] !== ARRAY) return;
+  const end = tape.nexts[array]!;
+  for (let node = array + 1; node < end; node = tape.nexts[node]!) yield node;
+}
+
+/**
+ * The decoded text of a STRING or KEY.
+ * @param tape what was scanned
+ * @param node a STRING or KEY
+ */
+export function stringAt(tape: Tape, node: number): string {
+  const from = tape.starts[node]! + 1;
+  const to = tape.ends[node]! - 1;
+  if (tape.flags[node] !== ESCAPED) return decodeUtf8(tape.bytes, from, to);
+  const decoded = new Uint8Array(to - from);
+  return decodeUtf8(decoded, 0, unescape(tape.bytes, from, to, decoded));
+}
+
+/**
+ * The value of a node. Objects have no prototype, so that `__proto__` is a key like any other.
+ * @param tape what was scanned
+ * @param node a value; for a KEY, its text
+ */
+export function jsonAt(tape: Tape, node: number): Json {
+  switch (tape.kinds[node]) {
+    case NULL:
+      return null;
+    case FALSE:
+      return false;
+    case TRUE:
+      return true;
+    case NUMBER:
+      return numberAt(tape, node);
+    case ARRAY: {
+      const array: Json[] = [];
+      const end = tape.nexts[node]!;
+      for (let at = node + 1; at < end; at = tape.nexts[at]!) array.push(jsonAt(tape, at));
+      return array;
+    }
+    case OBJECT: {
+      const object = Object.create(null) as Record<string, Json>;
+      const end = tape.nexts[node]!;
+      for (let key = node + 1; key < end; key = tape.nexts[key + 1]!)
+        object[stringAt(tape, key)] = jsonAt(tape, key + 1);
+      return object;
+    }
+    default:
+      return stringAt(tape, node);
+  }
+}
+
+/**
+ * The value of a NUMBER: a JS number when it is safe and JS would write it the same way, else the text.
+ * @param tape what was scanned
+ * @param node a NUMBER
+ */
+export function numberAt(tape: Tape, node: number): number | ExactNumber {
+  const { bytes } = tape;
+  const start = tape.starts[node]!;
+  const end = tape.ends[node]!;
+  const small = smallInteger(bytes, start, end);
+  if (small >= 0) return small;
+  const text = decodeUtf8(bytes, start, end);
+  // A number of more digits than any double prints cannot round-trip.
+  if (text.length > 32) return new ExactNumber(text);
+  const value = Number(text);
+  const keeps = String(value) === text && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+  return keeps ? value : new ExactNumber(text);
+}
+
+/** The value of up to nine digits; -1 for anything else. */
+function smallInteger(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > 9) return -1;
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/**
+ * Visits every string below a node (itself too), keys included, in the order they are written.
+ * @param tape what was scanned
+ * @param node where to begin; pointers are relative to it
+ * @param visit gets each STRING or KEY and a function that builds its JSON pointer (RFC 6901); a key's pointer is its
+ *   member's with `/~key`. The function is good only during the visit
+ */
+export function walkStrings(tape: Tape, node: number, visit: (node: number, pointer: () => string) => void): void {
+  const { kinds, nexts } = tape;
+  /** The containers around the current node, and where each stands: its current key, or index. */
+  const around: number[] = [];
+  const places: number[] = [];
+  const until: number[] = [];
+  let current = node;
+  const pointer = (): string => {
+    let path = '';
+    for (let i = 0; i < around.length; i++) {
+      const place = places[i]!;
+      path += kinds[around[i]!] === OBJECT ? `/${escapePointer(stringAt(tape, place))}` : `/${place}`;
+    }
+    return kinds[current] === KEY ? `${path}/~key` : path;
+  };
+  const end = nexts[node]!;
+  while (current < end) {
+    while (around.length > 0 && current >= until[until.length - 1]!) {
+      around.pop();
+      places.pop();
+      until.pop();
+    }
+    const kind = kinds[current]!;
+    const top = around.length - 1;
+    if (top >= 0) {
+      if (kind === KEY) places[top] = current;
+      else if (kinds[around[top]!] === ARRAY) places[top] = places[top]! + 1;
+    }
+    if (kind === STRING || kind === KEY) visit(current, pointer);
+    else if (kind === ARRAY || kind === OBJECT) {
+      around.push(current);
+      places.push(-1);
+      until.push(nexts[current]!);
+    }
+    current++;
+  }
+}
+
+function escapePointer(segment: string): string {
+  return segment.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+function nameBytes(name: string): Uint8Array {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const bytes = encodeUtf8(name);
+  if (names.size < MOST_NAMES) names.set(name, bytes);
+  return bytes;
+}
