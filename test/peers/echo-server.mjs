@@ -76,7 +76,10 @@ let lines = 0;
 const deafAfter = Number(option('deaf-after') ?? Number.POSITIVE_INFINITY);
 
 readLines((line) => {
-  if (++lines >= deafAfter) process.stdin.pause();
+  if (++lines === deafAfter) {
+    process.stdin.pause();
+    setInterval(() => {}, 1e6);
+  }
   const { id, method, params = {} } = JSON.parse(line.toString());
   if (id === undefined || method === undefined) return;
   if (method !== 'tools/call') {
