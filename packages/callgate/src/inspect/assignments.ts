@@ -172,17 +172,21 @@ function canBeSecret(value: string, kind: SecretKind, quoted: boolean): boolean 
 export function isReference(value: string): boolean {
   const text = value.trim();
   if (text.length > 256) return false;
-  if (/^\$[{(]/.test(text) && /[:=]\$|^\$\(/.test(text)) return true;
-  if (
-    /^(?:\$\{[^}]{0,200}\}|\$\([^)]{0,200}\)|\$[A-Za-z_]\w{0,100}|\{\{?[^}]{0,200}\}\}?|<[^>]{0,200}>|%\w{1,100}%|\[[^\]]{0,200}\])$/.test(
-      text,
-    )
-  )
-    return true;
-  return /^(?:[x*.•#-]+|X+|(?:process\.env|os\.environ|env|ENV|secrets|vars|var|config)[.[][\w.'"[\]]{1,200})$/.test(
-    text,
-  );
+  return REFERENCES.some((shape) => shape.test(text));
 }
+
+/** Narrow on purpose: `$ecret1` and `<hunter2>` are passwords. */
+const REFERENCES: readonly RegExp[] = [
+  /^\$\{[^}]{0,200}\}?$/,
+  /^\$\([^)]{0,200}\)?$/,
+  /^\$[A-Z_][A-Z0-9_]{0,100}$/,
+  /^\{\{?[ A-Za-z_.:-]{1,200}\}\}?$/,
+  /^<[A-Za-z][A-Za-z _.-]{0,200}>$/,
+  /^%[A-Z_]{1,100}%$/,
+  /^\[(?:secret:[\w~-]{1,60}|\w{0,3}redacted[\w: -]{0,60}|masked|hidden|removed|filtered)\]$/i,
+  /^(?:[x*.•#-]+|X+)$/,
+  /^(?:process\.env|os\.environ|env|ENV|secrets|vars|var|config)[.[][\w.'"[\]]{1,200}$/,
+];
 
 function hasLongRun(value: string): boolean {
   let run = 1;
