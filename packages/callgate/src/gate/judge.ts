@@ -1,0 +1,570 @@
+import type { Annotations } from '../model/call.ts';
+import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
+import { CallgateError } from '../model/error.ts';
+import type { Principal } from '../model/principal.ts';
+import type { OutcomeRecord } from '../model/record.ts';
+import type { Evidence } from '../evidence/index.ts';
+import type { CompiledPolicy } from '../policy/index.ts';
+import {
+  EVIDENCE_UNAVAILABLE,
+  MALFORMED_ANSWER,
+  METHOD_REFUSED,
+  SERVER_ENDED,
+  TOO_MANY_IN_FLIGHT,
+} from '../protocol/codes.ts';
+import { Pending } from '../protocol/correlate.ts';
+import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
+import { methodKind } from '../protocol/methods.ts';
+import { errorAnswer } from '../protocol/refusal.ts';
+import { salvageId } from '../protocol/salvage.ts';
+import { Scanner, TRUE } from '../protocol/scan.ts';
+import { decodeUtf8, splice, type Edit } from '../protocol/splice.ts';
+import { member } from '../protocol/tape.ts';
+import type { Limits } from '../state/limits.ts';
+import { readAnnotations } from './annotations.ts';
+import { resolvePaths, type ResolvePath } from './facts.ts';
+import type { Floor } from './floor.ts';
+import { LiveCall } from './live-call.ts';
+import { Recorder } from './recorder.ts';
+import { redactEdits } from './redact.ts';
+import { refusalBytes, refusedByPolicy, refusedByRate, type Refused } from './refuse.ts';
+import { stringsOf } from './strings.ts';
+
+/** Where judged bytes leave: `line` takes a line of the input without its newline, `whole` a line with it. */
+export interface Outbox {
+  line(bytes: Uint8Array, start: number, end: number): void;
+  whole(line: Uint8Array): void;
+}
+
+export interface JudgeOptions {
+  readonly server: string;
+  readonly principal: Principal;
+  readonly transport: string;
+  /** The policy in force; asked for each message, so that a reload takes effect at once. */
+  policy(): CompiledPolicy;
+  readonly evidence: Evidence;
+  /** Shared limits of the home. Throws when they cannot be reached; the call is then denied. */
+  limits(): Limits;
+  readonly floor: Floor;
+  readonly resolvePath: ResolvePath;
+  readonly trustAnnotations: boolean;
+  readonly refusal: 'result' | 'error';
+  readonly messageLimits: { readonly depth: number; readonly keys: number };
+  readonly inFlight: number;
+  /** An explicit, logged setting: what the engine cannot judge passes. Denials and the floor still hold. */
+  readonly failOpen: boolean;
+  readonly toServer: Outbox;
+  readonly toClient: Outbox;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** A monotonic clock in microseconds. */
+  mono(): number;
+  warn(message: string): void;
+}
+
+/** A request that was let through and whose answer is awaited. */
+interface Open {
+  readonly sequence: number;
+  readonly method: string;
+  readonly name: string | undefined;
+  readonly uri: string | undefined;
+  readonly modern: boolean;
+  readonly idText: string;
+  readonly since: number;
+  readonly redactResult: readonly RedactObligation[] | undefined;
+}
+
+/** What was decided about one message, before it is worded. */
+interface Verdict {
+  readonly decision: Decision;
+  readonly edits: readonly Edit[];
+  readonly redactResult: readonly RedactObligation[] | undefined;
+  readonly spent: { readonly rule: string; readonly retryAfterMs: number } | undefined;
+}
+
+type Side = 'client' | 'server';
+
+/**
+ * The one place that knows the order: scan, floor, policy, limits, redaction, evidence, forward; then the answer's way
+ * back. It performs no I/O of its own: what it judged goes to the outboxes, what it decided to the evidence, and the
+ * transport flushes the evidence before it lets the outboxes leave.
+ */
+export class Judge {
+  readonly #o: JudgeOptions;
+  readonly #scanner: Scanner;
+  readonly #record: Recorder;
+  readonly #open: { readonly client: Pending<Open>; readonly server: Pending<Open> };
+  readonly #annotations = new Map<string, Annotations>();
+  /** Ids let through since the books were last closed (see settle). */
+  #uncommitted: (string | number)[] = [];
+
+  constructor(options: JudgeOptions) {
+    this.#o = options;
+    this.#scanner = new Scanner(options.messageLimits);
+    this.#record = new Recorder(options);
+    this.#open = { client: new Pending<Open>(options.inFlight), server: new Pending<Open>(options.inFlight) };
+  }
+
+  /** Judges one line that the client sent. */
+  client(bytes: Uint8Array, start: number, end: number): void {
+    this.#judge('client', bytes, start, end);
+  }
+
+  /** Judges one line that the server sent. */
+  server(bytes: Uint8Array, start: number, end: number): void {
+    this.#judge('server', bytes, start, end);
+  }
+
+  /** A line longer than the limit, of which only the two ends were kept. */
+  oversize(from: Side, head: Uint8Array, tail: Uint8Array, length: number): void {
+    const idText = salvageId(head, 0, head.length) ?? salvageId(tail, 0, tail.length);
+    const message = `The message has ${length} bytes, more than limits.messageBytes allows.`;
+    this.#refuseMalformed(from, { refused: true, code: -32600, reason: 'too_large', message, idText, offset: 0 });
+  }
+
+  /**
+   * Closes the books on what was judged since the last time. Returns how to take it back, for when its evidence cannot
+   * be written: those calls are answered, not forwarded.
+   */
+  settle(): (cause: unknown) => void {
+    if (this.#uncommitted.length === 0) return NOTHING_TO_TAKE_BACK;
+    const ids = this.#uncommitted;
+    this.#uncommitted = [];
+    return (cause) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      for (const id of ids) {
+        const open = this.#open.client.take(id);
+        if (open === undefined) continue;
+        this.#outcome(open, 'denied', 0);
+        const text = `Callgate refused the call: its evidence could not be written. ${why}`;
+        this.#o.toClient.whole(errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text));
+      }
+    };
+  }
+
+  /** The server has ended: every open request of the client is answered. */
+  serverEnded(how: string): void {
+    for (const open of this.#open.client.drain()) {
+      this.#outcome(open, 'lost', 0);
+      const text = `The server "${this.#o.server}" ${how} before it answered.`;
+      this.#o.toClient.whole(
+        errorAnswer(open.idText, SERVER_ENDED, text, { record: this.#o.evidence.idOf(open.sequence) }),
+      );
+    }
+  }
+
+  /** Requests of the client that await an answer; a subscription, which awaits none, is not counted. */
+  get awaited(): number {
+    let count = 0;
+    for (const open of this.#open.client.values()) if (open.method !== 'subscriptions/listen') count++;
+    return count;
+  }
+
+  /** The session is over: what was only counted is recorded. */
+  close(): void {
+    this.#record.close();
+  }
+
+  #judge(from: Side, bytes: Uint8Array, start: number, end: number): void {
+    const message = readMessage(this.#scanner, bytes, start, end);
+    if ('refused' in message) return this.#refuseMalformed(from, message);
+    if (message.kind === 'request' || message.kind === 'notification') this.#judgeAsk(from, message, bytes, start, end);
+    else this.#judgeAnswer(from, message, bytes, start, end);
+  }
+
+  /** A request or notification: decided, recorded, forwarded or refused. */
+  #judgeAsk(from: Side, message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const method = message.method as string;
+    const isRequest = message.kind === 'request';
+    const malformed = this.#wrongForm(from, message, bytes);
+    if (malformed !== undefined) return this.#refuseMalformed(from, malformed);
+
+    const call = this.#callOf(from, message, message.args >= 0 ? message.args : message.params);
+    const verdict = this.#decide(call, message, bytes);
+    const { decision } = verdict;
+    const refused = decision.effect !== 'allow' || verdict.spent !== undefined;
+    if (!refused && !isRequest && methodKind(method, from)?.counted === true) {
+      this.#record.passed();
+      this.#noteNotification(from, message);
+      return this.#forward(from, bytes, start, end, verdict.edits);
+    }
+    const sequence = this.#record.decision(call, message, bytes, this.#scanner, decision, verdict.spent !== undefined);
+    if (refused) return this.#refuse(from, message, bytes, call, verdict, sequence);
+
+    if (from === 'server' && !this.#flushNow(message, bytes)) return;
+    if (isRequest) this.#await(from, message, bytes, sequence, verdict.redactResult);
+    else this.#noteNotification(from, message);
+    if (method === 'initialize' && from === 'client') this.#record.introduce(this.#scanner, message.params);
+    this.#forward(from, bytes, start, end, verdict.edits);
+  }
+
+  /** An answer: matched to its request, judged by the rules on results, recorded, forwarded. */
+  #judgeAnswer(from: Side, message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const asker: Side = from === 'client' ? 'server' : 'client';
+    const open = message.id === undefined ? undefined : this.#open[asker].take(message.id);
+    if (open === undefined)
+      return this.#record.malformed(from, 'unmatched_answer', 'An answer that no open request awaits was dropped.');
+
+    const body = message.result >= 0 ? message.result : message.error;
+    const policy = this.#o.policy();
+    const tool = open.method === 'tools/call' ? open.name : undefined;
+    let edits: readonly Edit[] = NONE;
+    let redactions = open.redactResult;
+    if (policy.needsResult(this.#o.server, open.method, tool) || from === 'client') {
+      const call = this.#answerOf(from, open, body);
+      const decision = this.#guarded(() => policy.decide(this.#withFacts(call, policy)));
+      if (decision.effect !== 'allow') return this.#refuseAnswer(from, open, call, message, bytes, decision);
+      redactions = redactionsOn('result', decision, redactions);
+      if (from === 'client') this.#record.decision(call, message, bytes, this.#scanner, decision, false);
+    }
+    if (redactions !== undefined) {
+      const redacted = redactEdits(this.#scanner, body, redactions);
+      if (redacted.keyHit !== undefined) {
+        return this.#refuseAnswer(
+          from,
+          open,
+          this.#answerOf(from, open, body),
+          message,
+          bytes,
+          secretInKey(redacted.keyHit),
+        );
+      }
+      edits = redacted.edits;
+    }
+    if (from === 'server') {
+      if (open.method === 'tools/list' && this.#o.trustAnnotations)
+        readAnnotations(this.#scanner, message.result, this.#annotations);
+      if (open.method === 'initialize') this.#record.agreed(this.#scanner, message.result);
+      this.#outcome(open, statusOf(this.#scanner, open, message), end - start, edits.length);
+    }
+    this.#forward(from, bytes, start, end, edits);
+  }
+
+  /** Floor, then policy, then limits, then redaction. Whatever goes wrong on the way is a denial (or the logged fail-open). */
+  #decide(call: LiveCall, message: Message, bytes: Uint8Array): Verdict {
+    const floor = this.#floor(call, message, bytes);
+    if (floor !== undefined) return { decision: floor, edits: NONE, redactResult: undefined, spent: undefined };
+    const policy = this.#o.policy();
+    const decision = this.#guarded(() => policy.decide(this.#withFacts(call, policy)));
+    if (decision.effect !== 'allow' || decision.obligations.length === 0) {
+      return { decision, edits: NONE, redactResult: undefined, spent: undefined };
+    }
+    const spent = this.#takeRates(call, decision);
+    if ('decision' in spent)
+      return { decision: spent.decision, edits: NONE, redactResult: undefined, spent: undefined };
+    const redactResult = redactionsOn('result', decision, undefined);
+    const redactArgs = redactionsOn('args', decision, undefined);
+    if (spent.refused !== undefined || redactArgs === undefined || message.params < 0) {
+      return { decision, edits: NONE, redactResult, spent: spent.refused };
+    }
+    const redacted = redactEdits(this.#scanner, message.args >= 0 ? message.args : message.params, redactArgs);
+    if (redacted.keyHit !== undefined) {
+      return { decision: secretInKey(redacted.keyHit), edits: NONE, redactResult: undefined, spent: undefined };
+    }
+    return { decision, edits: redacted.edits, redactResult, spent: undefined };
+  }
+
+  #floor(call: LiveCall, message: Message, bytes: Uint8Array): Decision | undefined {
+    if (call.direction !== 'call' || message.params < 0) return undefined;
+    const tape = this.#scanner;
+    if (!this.#o.floor.mayTouch(bytes, tape.starts[message.params] as number, tape.ends[message.params] as number)) {
+      return undefined;
+    }
+    const hit = this.#o.floor.judge(stringsOf(tape, message.params));
+    return hit === undefined ? undefined : { effect: 'deny', rule: hit.id, reason: hit.reason, obligations: NONE };
+  }
+
+  #takeRates(call: LiveCall, decision: Decision): { refused: Verdict['spent'] } | { decision: Decision } {
+    const rates = decision.obligations.filter((o): o is RateObligation => o.kind === 'rate');
+    if (rates.length === 0) return { refused: undefined };
+    const wanted = rates.map((rate) => ({ key: rateKey(rate, call), max: rate.max, windowMs: rate.windowMs }));
+    try {
+      const taken = this.#o.limits().take(wanted, this.#o.now());
+      if (taken.ok) return { refused: undefined };
+      return { refused: { rule: (rates[taken.index] as RateObligation).rule, retryAfterMs: taken.retryAfterMs } };
+    } catch (error) {
+      return { decision: this.#fault(error) };
+    }
+  }
+
+  /** Runs the engine; an engine that throws denies, unless the operator chose otherwise. */
+  #guarded(decide: () => Decision): Decision {
+    try {
+      return decide();
+    } catch (error) {
+      return this.#fault(error);
+    }
+  }
+
+  #fault(error: unknown): Decision {
+    const why = error instanceof CallgateError || error instanceof Error ? error.message : String(error);
+    if (this.#o.failOpen) {
+      this.#o.warn(`fail: open let a message pass that could not be judged: ${why}`);
+      return { effect: 'allow', rule: 'fail-open', reason: why, obligations: NONE, indeterminate: why };
+    }
+    return {
+      effect: 'deny',
+      rule: 'engine-fault',
+      reason: `It could not be judged: ${why}`,
+      obligations: NONE,
+      indeterminate: why,
+    };
+  }
+
+  #withFacts(call: LiveCall, policy: CompiledPolicy): LiveCall {
+    const fields = policy.pathsNeeded(call);
+    if (fields.length > 0) call.paths = resolvePaths(call.args(), fields, this.#o.resolvePath);
+    return call;
+  }
+
+  #callOf(from: Side, message: Message, node: number): LiveCall {
+    const method = message.method as string;
+    const isTool = method === 'tools/call';
+    return new LiveCall({
+      direction: from === 'client' ? 'call' : 'request',
+      server: this.#o.server,
+      method,
+      tool: isTool ? message.name : undefined,
+      prompt: method === 'prompts/get' ? message.name : undefined,
+      uri: message.uri,
+      principal: this.#o.principal,
+      annotations: isTool && message.name !== undefined ? this.#annotations.get(message.name) : undefined,
+      tape: this.#scanner,
+      node,
+    });
+  }
+
+  #answerOf(from: Side, open: Open, body: number): LiveCall {
+    const isTool = open.method === 'tools/call';
+    return new LiveCall({
+      direction: from === 'server' ? 'result' : 'answer',
+      server: this.#o.server,
+      method: open.method,
+      tool: isTool ? open.name : undefined,
+      prompt: open.method === 'prompts/get' ? open.name : undefined,
+      uri: open.uri,
+      principal: this.#o.principal,
+      annotations: isTool && open.name !== undefined ? this.#annotations.get(open.name) : undefined,
+      tape: this.#scanner,
+      node: body,
+    });
+  }
+
+  #await(from: Side, message: Message, bytes: Uint8Array, sequence: number, redactResult: Open['redactResult']): void {
+    const id = message.id as string | number;
+    this.#open[from].add(id, {
+      sequence,
+      method: message.method as string,
+      name: message.name,
+      uri: message.uri,
+      modern: message.protocolVersion !== undefined,
+      idText: idTextOf(message, bytes),
+      since: this.#o.mono(),
+      redactResult,
+    });
+    if (from === 'client') this.#uncommitted.push(id);
+  }
+
+  /** `notifications/cancelled` ends the request it names, if its sender made it: a late answer is then dropped. */
+  #noteNotification(from: Side, message: Message): void {
+    if (message.cancelled === undefined) return;
+    const open = this.#open[from].take(message.cancelled);
+    if (open !== undefined && from === 'client') this.#outcome(open, 'cancelled', 0);
+  }
+
+  #wrongForm(from: Side, message: Message, bytes: Uint8Array): Refusal | undefined {
+    const method = message.method as string;
+    const kind = methodKind(method, from);
+    const isRequest = message.kind === 'request';
+    const idText = isRequest ? idTextOf(message, bytes) : undefined;
+    const refusal = (code: number, reason: string, text: string, id = idText): Refusal => ({
+      refused: true,
+      code,
+      reason,
+      message: text,
+      idText: id,
+      offset: 0,
+      form: isRequest ? 'request' : 'notification',
+    });
+    if (kind !== undefined && kind.form !== message.kind) {
+      return refusal(-32600, 'wrong_form', `"${method}" is a ${kind.form}, but came as a ${message.kind}.`);
+    }
+    if (from === 'server' && kind === undefined && methodKind(method, 'client') !== undefined) {
+      return refusal(METHOD_REFUSED, 'wrong_direction', `"${method}" is the client's to send, not the server's.`);
+    }
+    if (!isRequest) return undefined;
+    const open = this.#open[from];
+    if (open.has(message.id as string | number)) {
+      // An error under that id would be taken for the answer to the first request.
+      return refusal(-32600, 'id_in_use', `The id ${idText} belongs to a request that is still open.`, undefined);
+    }
+    if (open.size >= this.#o.inFlight) {
+      return refusal(TOO_MANY_IN_FLIGHT, 'too_many_in_flight', `More than ${this.#o.inFlight} requests are open.`);
+    }
+    return undefined;
+  }
+
+  #refuse(from: Side, message: Message, bytes: Uint8Array, call: LiveCall, verdict: Verdict, sequence: number): void {
+    if (message.kind !== 'request') return;
+    const what = call.tool === undefined ? `"${call.method}"` : `the call of "${call.tool}"`;
+    const record = this.#o.evidence.idOf(sequence);
+    const refused: Refused =
+      verdict.spent === undefined
+        ? refusedByPolicy(what, verdict.decision, record)
+        : refusedByRate(what, verdict.spent.rule, verdict.spent.retryAfterMs, record);
+    const form = {
+      toolCall: call.tool !== undefined,
+      modern: message.protocolVersion !== undefined,
+      asError: this.#o.refusal === 'error',
+    };
+    this.#reply(from, refusalBytes(idTextOf(message, bytes), refused, form));
+  }
+
+  /** An answer that the policy does not let through: the asker gets a refusal in its place. */
+  #refuseAnswer(from: Side, open: Open, call: LiveCall, message: Message, bytes: Uint8Array, decision: Decision): void {
+    const sequence = this.#record.decision(call, message, bytes, this.#scanner, decision, false);
+    if (from === 'server') this.#outcome(open, 'denied', 0);
+    const what = open.name === undefined ? `the answer to "${open.method}"` : `the result of "${open.name}"`;
+    const refused = refusedByPolicy(what, decision, this.#o.evidence.idOf(sequence));
+    const form = {
+      toolCall: from === 'server' && open.method === 'tools/call',
+      modern: open.modern,
+      asError: this.#o.refusal === 'error',
+    };
+    this.#boxAfter(from).whole(refusalBytes(open.idText, refused, form));
+  }
+
+  /** Bytes that never became a message. An answer is refused to whoever awaits it, all else to whoever sent it. */
+  #refuseMalformed(from: Side, refusal: Refusal): void {
+    this.#record.malformed(from, refusal.reason, refusal.message);
+    const id = parseId(refusal.idText);
+    const asker: Side = from === 'client' ? 'server' : 'client';
+    if (refusal.form === 'response' || (refusal.form !== 'request' && from === 'server')) {
+      const open = id === undefined ? undefined : this.#open[asker].take(id);
+      if (open === undefined) return;
+      if (asker === 'client') this.#outcome(open, 'malformed', 0);
+      const text = `Callgate refused the answer: ${refusal.message}`;
+      return this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason: refusal.reason }));
+    }
+    // An error under the id of a request that is still open would be taken for its answer.
+    const clash = id !== undefined && this.#open[from].has(id);
+    const text = `Callgate refused the message: ${refusal.message}`;
+    this.#reply(from, errorAnswer(clash ? undefined : refusal.idText, refusal.code, text, { reason: refusal.reason }));
+  }
+
+  #outcome(open: Open, status: OutcomeRecord['status'], bytes: number, redactions = 0): void {
+    this.#o.evidence.append({
+      type: 'outcome',
+      time: this.#o.now(),
+      mono: this.#o.mono(),
+      decision: open.sequence,
+      status,
+      us: Math.round(this.#o.mono() - open.since),
+      bytes,
+      ...(redactions > 0 ? { redactions } : {}),
+    });
+  }
+
+  /** A server's request is answered by the client, so its evidence is written before it leaves, not with the chunk. */
+  #flushNow(message: Message, bytes: Uint8Array): boolean {
+    try {
+      this.#o.evidence.flush();
+      return true;
+    } catch (error) {
+      if (this.#o.failOpen) return true;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#o.warn(why);
+      if (message.kind === 'request') {
+        this.#reply(
+          'server',
+          errorAnswer(idTextOf(message, bytes), EVIDENCE_UNAVAILABLE, `Callgate refused the request: ${why}`),
+        );
+      }
+      return false;
+    }
+  }
+
+  #forward(from: Side, bytes: Uint8Array, start: number, end: number, edits: readonly Edit[]): void {
+    const box = this.#boxAfter(from);
+    if (edits.length === 0) return box.line(bytes, start, end);
+    const line = splice(bytes, start, end, edits);
+    box.line(line, 0, line.length);
+  }
+
+  #reply(to: Side, line: Uint8Array): void {
+    (to === 'client' ? this.#o.toClient : this.#o.toServer).whole(line);
+  }
+
+  #boxAfter(from: Side): Outbox {
+    return from === 'client' ? this.#o.toServer : this.#o.toClient;
+  }
+}
+
+const NONE: readonly never[] = [];
+const NOTHING_TO_TAKE_BACK = (): void => undefined;
+
+function redactionsOn(
+  side: 'args' | 'result',
+  decision: Decision,
+  before: readonly RedactObligation[] | undefined,
+): readonly RedactObligation[] | undefined {
+  if (decision.obligations.length === 0) return before;
+  const found = decision.obligations.filter(
+    (o): o is RedactObligation => o.kind === 'redact' && (o.on === side || o.on === 'both'),
+  );
+  return found.length === 0 ? before : [...(before ?? NONE), ...found];
+}
+
+function secretInKey(pointer: string): Decision {
+  return {
+    effect: 'deny',
+    rule: 'redact',
+    reason: `A member's name at ${pointer || '/'} holds what has to be redacted, and names cannot be rewritten safely.`,
+    obligations: NONE,
+  };
+}
+
+function rateKey(rate: RateObligation, call: LiveCall): string {
+  const parts: string[] = [];
+  for (const key of rate.key) {
+    switch (key) {
+      case 'rule':
+        parts.push(`rule=${rate.rule}`);
+        break;
+      case 'tool':
+        parts.push(`tool=${call.server}/${call.tool ?? call.prompt ?? call.method}`);
+        break;
+      case 'server':
+        parts.push(`server=${call.server}`);
+        break;
+      case 'principal':
+        parts.push(`principal=${call.principal.id}`);
+        break;
+      case 'global':
+        parts.push('global');
+        break;
+    }
+  }
+  return `${rate.rule}|${rate.windowMs}|${parts.join('|')}`;
+}
+
+function statusOf(tape: Scanner, open: Open, message: Message): OutcomeRecord['status'] {
+  if (message.result < 0) return 'error';
+  if (open.method !== 'tools/call') return 'ok';
+  const flag = member(tape, message.result, 'isError');
+  return flag >= 0 && tape.kinds[flag] === TRUE ? 'tool_error' : 'ok';
+}
+
+function idTextOf(message: Message, bytes: Uint8Array): string {
+  return decodeUtf8(bytes, message.idStart, message.idEnd);
+}
+
+function parseId(idText: string | undefined): string | number | undefined {
+  if (idText === undefined) return undefined;
+  try {
+    const id: unknown = JSON.parse(idText);
+    return typeof id === 'string' || typeof id === 'number' ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}

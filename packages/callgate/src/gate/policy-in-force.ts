@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import {
+  loadConfig,
+  policyVariables,
+  resolvePolicy,
+  watchFiles,
+  type Config,
+  type ConfigRequest,
+  type FileWatch,
+} from '../config/index.ts';
+import { CallgateError } from '../model/error.ts';
+import { combine, compilePolicy, OBSERVE_POLICY, tightenOnly, type CompiledPolicy } from '../policy/index.ts';
+import { openDatabase } from '../state/database.ts';
+import { sqliteLimits, type Limits } from '../state/limits.ts';
+
+/** The policy that judges now, replaced whole when its files change. */
+export interface PolicyInForce {
+  readonly policy: CompiledPolicy;
+  /** Who named it; `observe` is the built-in policy that stands in when there is none. */
+  readonly origin: 'flag' | 'env' | 'project' | 'home' | 'observe';
+  /** Policy and config files in use: the floor keeps agents away from them. */
+  readonly files: readonly string[];
+}
+
+export interface PolicyHolder {
+  /** Compiled anew only by `reload`; a broken file leaves what was in force. */
+  readonly current: PolicyInForce;
+  /** The home's shared limits. Throws CG_STATE_UNAVAILABLE when the policy in force brought none. */
+  limits(): Limits;
+  close(): void;
+}
+
+/** Told of each change of the policy files: what is in force now, or why nothing changed. */
+export interface ReloadListener {
+  replaced(now: PolicyInForce, before: PolicyInForce): void;
+  kept(error: unknown): void;
+}
+
+/**
+ * Loads, compiles and keeps the policy: at start it throws what is wrong (PolicyError, ConfigError, CG_STATE_*), later a
+ * broken edit is reported and the old policy stays. Changes are seen within a second.
+ */
+export async function holdPolicy(
+  config: Config,
+  request: ConfigRequest,
+  listener: ReloadListener,
+): Promise<PolicyHolder> {
+  let limits: Limits | undefined;
+  const load = async (from: Config): Promise<PolicyInForce> => {
+    const loaded = compileInForce(from, request);
+    if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
+    return loaded;
+  };
+  let current = await load(config);
+  let watch: FileWatch | undefined;
+  let closed = false;
+  const watchAll = (watched: readonly string[]): void => {
+    watch?.close();
+    if (!closed) watch = watchFiles(watched, () => void reload());
+  };
+  let turn = Promise.resolve();
+  const reload = (): Promise<void> => {
+    turn = turn.then(async () => {
+      try {
+        const from = await loadConfig(request);
+        const next = await load(from);
+        if (closed) return;
+        const before = current;
+        current = next;
+        watchAll(watchedFiles(from, next));
+        if (next.policy.hash !== before.policy.hash) listener.replaced(next, before);
+      } catch (error) {
+        if (!closed) listener.kept(error);
+      }
+    });
+    return turn;
+  };
+  watchAll(watchedFiles(config, current));
+  return {
+    get current() {
+      return current;
+    },
+    limits() {
+      if (limits !== undefined) return limits;
+      throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared limits of this home are not open.');
+    },
+    close() {
+      closed = true;
+      watch?.close();
+      limits?.close();
+    },
+  };
+}
+
+/** Compiles what the config names, with an untrusted project's policy as a layer that can only tighten. */
+export function compileInForce(config: Config, request: ConfigRequest): PolicyInForce {
+  const resolved = resolvePolicy(config);
+  const isObserve = resolved.origin === 'observe';
+  const sources = isObserve ? [{ file: '(built-in observe policy)', text: OBSERVE_POLICY }] : resolved.sources;
+  const chosen = compilePolicy(sources, { variables: policyVariables(config, request.env, true), sha256: sha256Hex });
+  const { untrusted } = resolved;
+  const policy =
+    untrusted === undefined
+      ? chosen
+      : combine(
+          [
+            chosen,
+            tightenOnly(
+              compilePolicy([untrusted], { variables: policyVariables(config, request.env, false), sha256: sha256Hex }),
+            ),
+          ],
+          sha256Hex,
+        );
+  const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
+  return { policy, origin: resolved.origin, files };
+}
+
+function watchedFiles(config: Config, inForce: PolicyInForce): string[] {
+  return [...new Set([...config.watched, ...inForce.files])];
+}
+
+async function openLimits(home: string): Promise<Limits> {
+  return sqliteLimits(await openDatabase(join(home, 'state', 'state.db')));
+}
+
+function sha256Hex(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
