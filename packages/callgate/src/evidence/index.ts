@@ -1,2 +1,3 @@
 export { openEvidence, type Evidence, type EvidenceOptions } from './wal.ts';
 export { evidencePlace, type EvidencePlace } from './mark.ts';
+export { sealNow, Sealer, type SealedHead } from './seal.ts';

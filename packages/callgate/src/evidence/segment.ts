@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hash, randomBytes, type Cipher } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { CallgateError } from '../model/error.ts';
 import { parseHolder, thisHolder, type Holder } from '../state/holder.ts';
@@ -13,6 +13,9 @@ import { parseHolder, thisHolder, type Holder } from '../state/holder.ts';
 export const MAGIC = Buffer.from('CGWAL1\r\n', 'latin1');
 export const KIND_RECORDS = 1;
 export const KIND_END = 2;
+/** Second byte of an end frame. */
+export const END_ROTATED = 0;
+export const END_CLOSED = 1;
 export const TAG_BYTES = 32;
 export const LENGTH_BYTES = 4;
 
@@ -154,8 +157,11 @@ export class SegmentWriter {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(text.length);
     const head = Buffer.concat([MAGIC, length, text]);
-    this.#file = openSync(this.path, 'ax', 0o600);
+    // Under its name only with a whole header: a reader must always learn whose it is.
+    const draft = `${this.path}.tmp`;
+    this.#file = openSync(draft, 'wx', 0o600);
     writeWhole(this.#file, head, 0, head.length);
+    renameSync(draft, this.path);
     this.#size = head.length;
   }
 
@@ -187,9 +193,9 @@ export class SegmentWriter {
     if (room.length > 1 << 20) this.#room = Buffer.alloc(64 * 1024);
   }
 
-  /** Writes the end frame: nothing of this segment may be missing behind it. */
-  end(): void {
-    this.write(Uint8Array.of(KIND_END));
+  /** Writes the end frame: nothing of this segment may be missing, and after `END_CLOSED` no other follows. */
+  end(why: number): void {
+    this.write(Uint8Array.of(KIND_END, why));
   }
 
   /** After a failed write: cuts what may have been written of the frame, so that readers see a clean edge. */

@@ -6,7 +6,7 @@ import type { EvidenceRecord } from '../model/record.ts';
 import { encodeRecord } from './encode.ts';
 import { privateDirectory, readOrMakeSecret } from './keys.ts';
 import { refuseRollback } from './mark.ts';
-import { KIND_RECORDS, SegmentWriter } from './segment.ts';
+import { END_CLOSED, END_ROTATED, KIND_RECORDS, SegmentWriter } from './segment.ts';
 
 /** The log of one process, as the gate sees it. Two steps on the call's path, both synchronous; sealing is elsewhere. */
 export interface Evidence {
@@ -41,6 +41,8 @@ export interface EvidenceOptions {
   readonly markFile?: string;
   /** Whether this process seals (off the path, about 300 ms after opening). Default true. */
   readonly sealing?: boolean;
+  /** Told what goes wrong off the path: sealing that fails (it is tried again), a sync that failed. */
+  readonly onProblem?: (error: CallgateError) => void;
   readonly rotateBytes?: number;
   readonly rotateMs?: number;
 }
@@ -170,7 +172,7 @@ class WriteAhead implements Evidence {
     for (const timer of this.#timers) clearInterval(timer);
     try {
       this.flush();
-      this.#endSegment();
+      this.#endSegment(END_CLOSED);
       await this.#settle();
     } finally {
       this.#closed = true;
@@ -210,7 +212,7 @@ class WriteAhead implements Evidence {
   }
 
   /** Ends the current segment; one that never got a record is removed instead. */
-  #endSegment(): void {
+  #endSegment(why: number = END_ROTATED): void {
     const segment = this.#segment;
     if (segment === undefined) return;
     this.#segment = undefined;
@@ -219,7 +221,7 @@ class WriteAhead implements Evidence {
       unlinkSync(segment.path);
       return;
     }
-    segment.end();
+    segment.end(why);
     this.#unsynced.add(segment);
     this.#retired.add(segment);
   }
@@ -249,6 +251,7 @@ class WriteAhead implements Evidence {
         this.#syncing = undefined;
         // After a failed sync the kernel may have dropped the pages: nothing written here can be trusted any more.
         this.#broken ??= error instanceof CallgateError ? error : writeError(this.#walDir, error);
+        this.#options.onProblem?.(this.#broken);
         throw this.#broken;
       },
     );
@@ -281,7 +284,7 @@ class WriteAhead implements Evidence {
     if (this.#closed) return;
     const { startSealing } = await import('./sealing.ts');
     const { dir, keysDir } = this.#options;
-    const stop = startSealing({ dir, keysDir, markFile: this.#markFile });
+    const stop = startSealing({ dir, keysDir, markFile: this.#markFile }, (error) => this.#options.onProblem?.(error));
     if (this.#closed) await stop();
     else this.#stopSealing = stop;
   }

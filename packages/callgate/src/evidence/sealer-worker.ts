@@ -1,0 +1,13 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { EvidencePlace } from './mark.ts';
+import { sealInLoop } from './seal-loop.ts';
+
+// The sealing thread (`dist/sealer.js`): seals until told to stop, says what fails.
+const stop = sealInLoop(workerData as EvidencePlace, (error) => {
+  const { message = String(error), code, remedy } = error as { message?: string; code?: string; remedy?: string };
+  parentPort?.postMessage({ message, code, remedy });
+});
+
+parentPort?.on('message', () => {
+  void stop().finally(() => parentPort?.close());
+});
