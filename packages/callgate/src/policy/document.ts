@@ -1,0 +1,596 @@
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
+
+import type { Direction } from '../model/call.ts';
+import type { Effect, RateKey } from '../model/decision.ts';
+import { type Issue, nearest, suggest } from './issue.ts';
+import { isNumeric, numberFromText, type Numeric } from './numbers.ts';
+import { POLICY_SHAPE, type Shape } from './schema.ts';
+
+/** Largest policy text, in UTF-16 units, and how deep it may nest. */
+export const MAX_POLICY_TEXT = 1_048_576;
+const MAX_DEPTH = 64;
+const MAX_ISSUES = 200;
+
+export type Literal = string | Numeric | boolean | null;
+export type NameDoc = string | { readonly regex: string };
+export type OneOrMany<T> = T | readonly T[];
+
+export interface MatchDoc {
+  readonly server?: OneOrMany<NameDoc>;
+  readonly tool?: OneOrMany<NameDoc>;
+  readonly prompt?: OneOrMany<NameDoc>;
+  readonly resource?: OneOrMany<NameDoc>;
+  readonly method?: OneOrMany<NameDoc>;
+  readonly direction?: OneOrMany<Direction>;
+  readonly roles?: OneOrMany<NameDoc>;
+  readonly annotations?: Readonly<Record<string, boolean>>;
+}
+
+export interface OperatorDoc {
+  readonly equals?: Literal;
+  readonly notEquals?: Literal;
+  readonly in?: readonly Literal[];
+  readonly notIn?: readonly Literal[];
+  readonly startsWith?: string;
+  readonly endsWith?: string;
+  readonly contains?: string;
+  readonly regex?: string;
+  readonly glob?: string;
+  readonly lt?: Numeric;
+  readonly le?: Numeric;
+  readonly gt?: Numeric;
+  readonly ge?: Numeric;
+  readonly exists?: boolean;
+  readonly not?: MatcherDoc;
+  readonly under?: OneOrMany<string>;
+  readonly any?: MatcherDoc;
+  readonly all?: MatcherDoc;
+  readonly anyOf?: readonly OperatorDoc[];
+  readonly allOf?: readonly OperatorDoc[];
+}
+export type MatcherDoc = Literal | OperatorDoc;
+
+export interface RedactDoc {
+  readonly classes?: readonly string[];
+  readonly fields?: readonly string[];
+  readonly pattern?: string;
+  readonly replacement?: string;
+  readonly on?: 'args' | 'result' | 'both';
+}
+export interface RateDoc {
+  readonly max: number;
+  readonly per: string | number;
+  readonly key?: OneOrMany<RateKey>;
+}
+export interface ObligationDoc {
+  readonly redact?: RedactDoc;
+  readonly rate?: RateDoc;
+}
+
+export interface RuleDoc {
+  readonly id: string;
+  readonly description?: string;
+  readonly match: MatchDoc;
+  readonly args?: Readonly<Record<string, MatcherDoc>>;
+  readonly when?: string;
+  readonly effect?: Effect;
+  readonly reason?: string;
+  readonly obligations?: readonly ObligationDoc[];
+  readonly tags?: readonly string[];
+  readonly onError?: 'deny' | 'ask';
+}
+
+export interface PolicyDoc {
+  readonly version: number;
+  readonly name?: string;
+  readonly default?: 'deny' | 'allow' | 'ask';
+  readonly rules: readonly RuleDoc[];
+}
+
+export type NodePath = readonly (string | number)[];
+
+/** A policy text, read: what could be read of it, what is wrong with it, and where each part stands. */
+export interface PolicyDocument {
+  readonly file: string;
+  /** Parts with issues are missing. */
+  readonly policy: Partial<PolicyDoc>;
+  readonly issues: readonly Issue[];
+  /** Rules (by index) that have issues of their own. */
+  readonly broken: ReadonlySet<number>;
+  /** Makes an issue at a node; `offset` counts from the start of its text, where the text has no escapes. */
+  issueAt(path: NodePath, code: string, message: string, remedy?: string, offset?: number): Issue;
+}
+
+interface Reading {
+  readonly file: string;
+  readonly issues: Issue[];
+  readonly broken: Set<number>;
+  readonly lines: LineCounter;
+  /** Units cut from the front of the text (a BOM). */
+  report(node: Node | number | null | undefined, path: NodePath, code: string, message: string, remedy?: string): void;
+}
+
+/**
+ * Reads one policy text (YAML 1.2 or JSON) and checks it against the language; reports everything that is wrong at once.
+ * Never throws.
+ */
+export function readDocument(file: string, source: string): PolicyDocument {
+  const text = source.startsWith('\uFEFF') ? source.slice(1) : source;
+  const reading = openReading(file);
+  const doc = parse(text, reading);
+  let policy: Partial<PolicyDoc> = {};
+  if (doc !== undefined) {
+    const read = readNode(doc.contents, POLICY_SHAPE, [], reading);
+    policy = (read ?? {}) as Partial<PolicyDoc>;
+    checkVersion(policy, doc, reading);
+  }
+  return {
+    file,
+    policy,
+    issues: reading.issues,
+    broken: reading.broken,
+    issueAt: (path, code, message, remedy, offset) =>
+      placed(reading, startOf(doc, path, text, offset), code, message, remedy),
+  };
+}
+
+function openReading(file: string): Reading {
+  const lines = new LineCounter();
+  const issues: Issue[] = [];
+  const broken = new Set<number>();
+  const reading: Reading = {
+    file,
+    issues,
+    broken,
+    lines,
+    report(node, path, code, message, remedy) {
+      if (path[0] === 'rules' && typeof path[1] === 'number') broken.add(path[1]);
+      if (issues.length >= MAX_ISSUES) return;
+      const at = typeof node === 'number' ? node : (node?.range?.[0] ?? 0);
+      issues.push(placed(reading, at, code, message, remedy));
+    },
+  };
+  return reading;
+}
+
+function placed(reading: Reading, offset: number, code: string, message: string, remedy?: string): Issue {
+  const { line, col } = reading.lines.linePos(offset);
+  const place = { file: reading.file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  const base = { code, message, ...place, place };
+  return remedy === undefined ? base : { ...base, remedy };
+}
+
+function parse(text: string, reading: Reading): Document.Parsed | undefined {
+  if (text.length > MAX_POLICY_TEXT) {
+    reading.report(
+      0,
+      [],
+      'CG_POLICY_TOO_LARGE',
+      `the file has ${text.length} characters; a policy may have ${MAX_POLICY_TEXT}`,
+      'split it into several files',
+    );
+    return undefined;
+  }
+  if (text.trim() === '') {
+    reading.report(
+      0,
+      [],
+      'CG_POLICY_EMPTY',
+      'the file is empty',
+      'write `version: 1` and `rules:`; `callgate init` writes a starting point',
+    );
+    return undefined;
+  }
+  if (tooDeep(text)) {
+    reading.report(0, [], 'CG_POLICY_YAML', 'the file is nested too deeply to be a policy');
+    return undefined;
+  }
+  try {
+    // Duplicate keys are found in readMap: the library's own check takes quadratic time.
+    const doc = parseDocument(text, {
+      lineCounter: reading.lines,
+      uniqueKeys: false,
+      prettyErrors: false,
+      merge: false,
+      schema: 'core',
+      logLevel: 'silent',
+    });
+    for (const error of [...doc.errors, ...doc.warnings]) {
+      const tab = error.code === 'TAB_AS_INDENT';
+      reading.report(
+        error.pos[0],
+        [],
+        'CG_POLICY_YAML',
+        tab ? 'a tab is used as indentation' : `this is not valid YAML: ${error.message}`,
+        tab ? 'indent with spaces' : undefined,
+      );
+    }
+    return doc as Document.Parsed;
+  } catch (cause) {
+    reading.report(
+      0,
+      [],
+      'CG_POLICY_YAML',
+      `the file cannot be read as YAML: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
+    return undefined;
+  }
+}
+
+/** Whether brackets nest so deeply that a recursive parser would run out of stack. */
+function tooDeep(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === 0x5b || unit === 0x7b) {
+      if (++depth > 1_000) return true;
+    } else if (unit === 0x5d || unit === 0x7d) {
+      if (depth > 0) depth--;
+    }
+  }
+  return false;
+}
+
+function checkVersion(policy: Partial<PolicyDoc>, doc: Document.Parsed, reading: Reading): void {
+  if (policy.version === undefined || policy.version === 1) return;
+  const node = doc.getIn(['version'], true) as Node | undefined;
+  reading.report(
+    node,
+    [],
+    'CG_POLICY_VERSION',
+    `version ${String(policy.version)} of the policy language is not known`,
+    'write `version: 1`',
+  );
+}
+
+function readNode(node: unknown, shape: Shape, path: NodePath, reading: Reading): unknown {
+  if (path.length > MAX_DEPTH) {
+    reading.report(node as Node, path, 'CG_POLICY_YAML', `nested deeper than ${MAX_DEPTH}`);
+    return undefined;
+  }
+  if (isAlias(node) || (node as (Node & { anchor?: string }) | null)?.anchor !== undefined) {
+    reading.report(
+      node as Node,
+      path,
+      'CG_POLICY_ALIAS',
+      'anchors and aliases (`&`, `*name`) are not part of the policy language',
+      'write the value out; quote a text that begins with * or &',
+    );
+    return undefined;
+  }
+  if ((node as Node | null)?.tag !== undefined && !(node as Node).tag?.startsWith('tag:yaml.org,2002:')) {
+    reading.report(
+      node as Node,
+      path,
+      'CG_POLICY_YAML',
+      `the tag ${(node as Node).tag} is not part of the policy language`,
+      'remove it; quote a text that begins with !',
+    );
+    return undefined;
+  }
+  switch (shape.kind) {
+    case 'ref':
+      return readNode(node, shape.to(), path, reading);
+    case 'either': {
+      const fitting = shape.options.find((option) => fits(node, option));
+      return fitting === undefined ? wrongType(node, shape, path, reading) : readNode(node, fitting, path, reading);
+    }
+    case 'list':
+      return isSeq(node) ? readList(node.items, node, shape.of, path, reading) : wrongType(node, shape, path, reading);
+    case 'map':
+    case 'fields':
+      return isMap(node) ? readMap(node, shape, path, reading) : wrongType(node, shape, path, reading);
+    default:
+      return isScalar(node) ? readScalar(node, shape, path, reading) : wrongType(node, shape, path, reading);
+  }
+}
+
+function fits(node: unknown, shape: Shape): boolean {
+  switch (shape.kind) {
+    case 'ref':
+      return fits(node, shape.to());
+    case 'either':
+      return shape.options.some((option) => fits(node, option));
+    case 'list':
+      return isSeq(node);
+    case 'map':
+    case 'fields':
+      return isMap(node);
+    case 'scalar':
+      return isScalar(node);
+    case 'text':
+      return isScalar(node) && typeof node.value === 'string';
+    case 'number':
+      return isScalar(node) && typeof node.value === 'number';
+    case 'boolean':
+      return isScalar(node) && typeof node.value === 'boolean';
+  }
+}
+
+function readList(
+  items: readonly unknown[],
+  node: Node,
+  of: Shape,
+  path: NodePath,
+  reading: Reading,
+): unknown[] | undefined {
+  const isRuleList = path.length === 1 && path[0] === 'rules';
+  if (items.length === 0 && !isRuleList) {
+    reading.report(
+      node,
+      path,
+      'CG_POLICY_EMPTY',
+      `${nameOf(path)} is an empty list`,
+      'name at least one, or leave the key out',
+    );
+    return undefined;
+  }
+  const out: unknown[] = [];
+  for (const [index, item] of items.entries()) {
+    const read = readNode(item, of, [...path, index], reading);
+    if (read !== undefined) out.push(read);
+    else if (isRuleList) out.push({});
+  }
+  return out;
+}
+
+function readMap(node: YAMLMap, shape: Shape & { kind: 'map' | 'fields' }, path: NodePath, reading: Reading): unknown {
+  const out: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  const seen = new Set<string>();
+  const known = shape.kind === 'map' ? Object.keys(shape.keys) : [];
+  if (node.items.length === 0) reportEmpty(node, known, path, reading);
+  for (const pair of node.items) {
+    const keyNode = pair.key as Node;
+    const key = isScalar(keyNode) ? String(keyNode.source ?? keyNode.value) : undefined;
+    if (key === undefined || (keyNode as Scalar).anchor !== undefined) {
+      reading.report(keyNode ?? node, path, 'CG_POLICY_TYPE', 'a key must be plain text');
+      continue;
+    }
+    if (seen.has(key)) {
+      reading.report(
+        keyNode,
+        path,
+        'CG_POLICY_DUPLICATE_KEY',
+        `the key "${key}" appears twice in ${nameOf(path)}`,
+        'keep one of them',
+      );
+      continue;
+    }
+    seen.add(key);
+    const inner =
+      shape.kind === 'fields' ? shape.of : Object.hasOwn(shape.keys, key) ? shape.keys[key]?.shape : undefined;
+    if (inner === undefined) {
+      if (shape.kind === 'map') reportUnknown(key, keyNode, shape, known, path, reading);
+      continue;
+    }
+    const value = readNode(pair.value, inner, [...path, key], reading);
+    if (value !== undefined) out[key] = value;
+  }
+  if (shape.kind === 'map') {
+    if (shape.one === true && seen.size > 1) {
+      reading.report(
+        node,
+        path,
+        'CG_POLICY_TWO_OPERATORS',
+        `${nameOf(path)} names ${seen.size} operators (${[...seen].join(', ')}); it takes one`,
+        path.includes('obligations')
+          ? 'write each as an item of the list'
+          : 'combine them with allOf: [{ ... }, { ... }]',
+      );
+    }
+    for (const key of known) {
+      if (shape.keys[key]?.required === true && !seen.has(key) && !seen.has(aliasOf(seen, key))) {
+        reading.report(
+          node,
+          path,
+          'CG_POLICY_MISSING_KEY',
+          `${nameOf(path)} has no "${key}"`,
+          missingRemedy(key, shape.keys[key]?.doc),
+        );
+      }
+    }
+  }
+  return out;
+}
+
+/** A misspelt key is reported once, as unknown, not also as missing. */
+function aliasOf(seen: ReadonlySet<string>, key: string): string {
+  for (const word of seen) if (nearest(word, [key]) !== undefined) return word;
+  return key;
+}
+
+function missingRemedy(key: string, doc: string | undefined): string {
+  if (key === 'version') return 'begin the file with `version: 1`';
+  if (key === 'match') return 'add `match: { ... }`; `match: { server: "*" }` covers every operation';
+  return `add it: ${doc ?? key}`;
+}
+
+function reportEmpty(node: Node, known: readonly string[], path: NodePath, reading: Reading): void {
+  const remedy =
+    path.at(-1) === 'match'
+      ? 'to cover every operation write `match: { server: "*" }`'
+      : known.length === 0
+        ? 'name a field, or leave the key out'
+        : `one of: ${known.join(', ')}`;
+  reading.report(node, path, 'CG_POLICY_EMPTY', `${nameOf(path)} is empty`, remedy);
+}
+
+function reportUnknown(
+  key: string,
+  node: Node,
+  shape: Shape & { kind: 'map' },
+  known: readonly string[],
+  path: NodePath,
+  reading: Reading,
+): void {
+  const operator = shape.one === true;
+  const instead = shape.notYet !== undefined && Object.hasOwn(shape.notYet, key) ? shape.notYet[key] : undefined;
+  if (instead !== undefined) {
+    reading.report(
+      node,
+      path,
+      'CG_POLICY_NOT_YET',
+      `"${key}" is not part of this version of the policy language`,
+      `use ${instead}`,
+    );
+    return;
+  }
+  const alias = shape.aliases !== undefined && Object.hasOwn(shape.aliases, key) ? shape.aliases[key] : undefined;
+  reading.report(
+    node,
+    path,
+    operator ? 'CG_POLICY_UNKNOWN_OPERATOR' : 'CG_POLICY_UNKNOWN_KEY',
+    `${nameOf(path)} has no ${operator ? 'operator' : 'key'} "${key}"`,
+    suggest(key, known, alias),
+  );
+}
+
+function readScalar(node: Scalar, shape: Shape, path: NodePath, reading: Reading): unknown {
+  const value = typeof node.value === 'number' ? exactNumber(node) : node.value;
+  switch (shape.kind) {
+    case 'text': {
+      if (typeof value !== 'string') return wrongType(node, shape, path, reading);
+      if (value === '') {
+        reading.report(
+          node,
+          path,
+          'CG_POLICY_EMPTY',
+          `${nameOf(path)} is an empty text`,
+          'fill it in, or leave the key out',
+        );
+        return undefined;
+      }
+      if (shape.oneOf !== undefined && !shape.oneOf.includes(value)) {
+        const alias =
+          shape.aliases !== undefined && Object.hasOwn(shape.aliases, value) ? shape.aliases[value] : undefined;
+        reading.report(
+          node,
+          path,
+          'CG_POLICY_VALUE',
+          `${nameOf(path)} cannot be "${value}"`,
+          suggest(value, shape.oneOf, alias),
+        );
+        return undefined;
+      }
+      if (shape.pattern !== undefined && !new RegExp(shape.pattern).test(value)) {
+        reading.report(node, path, 'CG_POLICY_VALUE', `${nameOf(path)} cannot be "${value}"`, patternRemedy(path));
+        return undefined;
+      }
+      return value;
+    }
+    case 'number': {
+      if (!isNumeric(value)) return wrongType(node, shape, path, reading);
+      if (shape.integer === true && !Number.isSafeInteger(value)) return wrongType(node, shape, path, reading);
+      if (shape.min !== undefined && !(typeof value === 'number' && value >= shape.min)) {
+        reading.report(node, path, 'CG_POLICY_VALUE', `${nameOf(path)} must be at least ${shape.min}`);
+        return undefined;
+      }
+      return value;
+    }
+    case 'boolean':
+      return typeof value === 'boolean' ? value : wrongType(node, shape, path, reading);
+    default: {
+      const isLiteral =
+        value === null
+          ? node.source !== ''
+          : typeof value === 'string' || typeof value === 'boolean' || isNumeric(value);
+      return isLiteral ? value : wrongType(node, shape, path, reading);
+    }
+  }
+}
+
+function patternRemedy(path: NodePath): string {
+  if (path.at(-1) === 'per') return 'write 10s, 1m, 1h, 1d, or a number of seconds';
+  return 'use letters, digits and . _ / - (at most 100), beginning with a letter or digit';
+}
+
+/** Numbers keep every digit that the text has; `.inf`, `.nan` and octal are no JSON numbers. */
+function exactNumber(node: Scalar): Numeric | undefined {
+  const fromText = numberFromText(node.source ?? String(node.value));
+  if (fromText !== undefined) return fromText;
+  return Number.isSafeInteger(node.value) ? (node.value as number) : undefined;
+}
+
+function wrongType(node: unknown, shape: Shape, path: NodePath, reading: Reading): undefined {
+  reading.report(
+    node as Node,
+    path,
+    'CG_POLICY_TYPE',
+    `${nameOf(path)} must be ${expected(shape)}, found ${found(node)}`,
+    quoteHint(node, shape),
+  );
+  return undefined;
+}
+
+function quoteHint(node: unknown, shape: Shape): string | undefined {
+  if (isScalar(node) && node.value !== null && typeof node.value !== 'string' && expected(shape).includes('text'))
+    return 'put it in quotes';
+  if (isScalar(node) && typeof node.value === 'string' && shape.kind === 'number')
+    return 'write the number without quotes';
+  return undefined;
+}
+
+function expected(shape: Shape): string {
+  switch (shape.kind) {
+    case 'ref':
+      return expected(shape.to());
+    case 'either':
+      return [...new Set(shape.options.map(expected))].join(' or ');
+    case 'list':
+      return 'a list';
+    case 'map':
+    case 'fields':
+      return 'a map';
+    case 'scalar':
+      return 'a text, number, true, false or null';
+    case 'text':
+      return shape.oneOf === undefined ? 'a text' : shape.oneOf.join(', ');
+    case 'number':
+      return shape.integer === true ? 'a whole number' : 'a number';
+    case 'boolean':
+      return 'true or false';
+  }
+}
+
+function found(node: unknown): string {
+  if (node === null || node === undefined) return 'nothing';
+  if (isMap(node)) return 'a map';
+  if (isSeq(node)) return 'a list';
+  if (!isScalar(node) || node.value === null) return 'nothing';
+  if (typeof node.value === 'string') return `the text "${node.value.slice(0, 40)}"`;
+  return String(node.source ?? node.value).slice(0, 40);
+}
+
+function nameOf(path: NodePath): string {
+  if (path.length === 0) return 'the policy';
+  let name = '';
+  for (const part of path) name += typeof part === 'number' ? `[${part}]` : name === '' ? part : `.${part}`;
+  return name;
+}
+
+/** Offset of the node at `path` (or of its nearest parent), moved by `inner` where the text stands there unescaped. */
+function startOf(doc: Document.Parsed | undefined, path: NodePath, text: string, inner?: number): number {
+  if (doc === undefined) return 0;
+  for (let length = path.length; length >= 0; length--) {
+    const node = length === 0 ? doc.contents : (doc.getIn(path.slice(0, length), true) as Node | undefined);
+    const range = node?.range;
+    if (range === undefined || range === null) continue;
+    if (inner === undefined || length < path.length || !isScalar(node) || typeof node.value !== 'string')
+      return range[0];
+    const quoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE' ? 1 : 0;
+    const start = range[0] + quoted;
+    return text.startsWith(node.value, start) ? start + Math.min(inner, node.value.length) : range[0];
+  }
+  return 0;
+}

@@ -1,0 +1,14 @@
+export { BASE_POLICY } from './base.ts';
+export {
+  type CompiledPolicy,
+  type CompileOptions,
+  compilePolicy,
+  type PolicyLayer,
+  type PolicySource,
+} from './compile.ts';
+export type { FieldPath } from './field.ts';
+export { type Issue, PolicyError } from './issue.ts';
+export { combine, tightenOnly } from './layers.ts';
+export { OBSERVE_POLICY } from './observe.ts';
+export { toJsonSchema } from './schema.ts';
+export { lexicalPath, plainPath } from './under.ts';

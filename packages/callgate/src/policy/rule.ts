@@ -1,0 +1,178 @@
+import type { Call } from '../model/call.ts';
+import type { Effect, Obligation } from '../model/decision.ts';
+import type { NodePath, RuleDoc } from './document.ts';
+import { compileExpression } from './expression.ts';
+import type { FieldPath } from './field.ts';
+import { compileObligations } from './obligations.ts';
+import { compileField } from './operators.ts';
+import type { Condition, Report, Scope, Texts } from './scope.ts';
+import { annotationsHold, compileTarget, type Target } from './target.ts';
+import { allTrue, type Truth, Unsure } from './truth.ts';
+import type { Root } from './under.ts';
+
+/** One rule, compiled. */
+export interface CompiledRule {
+  /** Id with the layer's prefix, as decisions name it. */
+  readonly name: string;
+  readonly effect: Effect | undefined;
+  readonly reason: string;
+  readonly description: string | undefined;
+  readonly tags: readonly string[];
+  readonly onError: 'deny' | 'ask';
+  readonly target: Target;
+  /** All of roles, annotations, args and when; undefined when the match alone decides. */
+  readonly condition: Condition | undefined;
+  readonly obligations: readonly Obligation[];
+  readonly paths: readonly FieldPath[];
+  readonly usesSubject: boolean;
+  readonly usesAnnotations: boolean;
+  readonly file: string;
+}
+
+/** What rules are compiled with. */
+export interface RuleSetting {
+  readonly file: string;
+  readonly prefix: string;
+  readonly texts: Texts;
+  readonly home: string | undefined;
+  expand(text: string, report: Report): string | undefined;
+  root(text: string, report: Report): Root | undefined;
+  reportAt(path: NodePath): Report;
+}
+
+/** Compiles one rule; `isWhole` is false when parts of it did not load, so that what is missing is not reported twice. */
+export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, setting: RuleSetting): CompiledRule {
+  const { texts, reportAt } = setting;
+  const target = compileTarget(doc.match ?? {}, [...path, 'match'], texts, reportAt);
+  const name = `${setting.prefix}${doc.id ?? '?'}`;
+  const uses = { subject: false, annotations: target.annotations !== undefined };
+  const paths: FieldPath[] = [];
+  const scope: Scope = {
+    effect: doc.effect,
+    subject: subjectOf(target),
+    home: setting.home,
+    expand: setting.expand,
+    root: setting.root,
+    pattern: texts.pattern,
+    glob: texts.glob,
+    paths,
+    uses: (fact) => {
+      uses[fact] = true;
+    },
+  };
+  if (isWhole) checkSense(doc, path, target, reportAt);
+  const parts = conditionParts(doc, path, target, scope, reportAt);
+  const obligations = compileObligations(
+    doc.obligations ?? [],
+    name,
+    target.directions,
+    [...path, 'obligations'],
+    texts,
+    reportAt,
+  );
+  return {
+    name,
+    effect: doc.effect,
+    reason: doc.reason ?? usualReason(name, doc.effect),
+    description: doc.description,
+    tags: doc.tags ?? [],
+    onError: doc.onError ?? 'deny',
+    target,
+    condition: join(parts),
+    obligations,
+    paths,
+    usesSubject: uses.subject,
+    usesAnnotations: uses.annotations,
+    file: setting.file,
+  };
+}
+
+/** What a rule's conditions look at: arguments on the way there, the result on the way back. */
+function subjectOf(target: Target): Scope['subject'] {
+  const there = target.directions.has('call') || target.directions.has('request');
+  const back = target.directions.has('result') || target.directions.has('answer');
+  return there && back ? 'none' : back ? 'result' : 'args';
+}
+
+function checkSense(doc: RuleDoc, path: NodePath, target: Target, reportAt: RuleSetting['reportAt']): void {
+  if (doc.effect === undefined && (doc.obligations ?? []).length === 0) {
+    reportAt(path)(
+      'CG_POLICY_NO_EFFECT',
+      `rule "${doc.id}" has neither an effect nor obligations: it would do nothing`,
+      'add `effect: allow`, deny or ask',
+    );
+  }
+  if (doc.onError !== undefined && doc.effect !== undefined) {
+    reportAt([...path, 'onError'])(
+      'CG_POLICY_ON_ERROR',
+      `onError is for rules without an effect; rule "${doc.id}" has ${doc.effect}`,
+      'remove it: on an error allow does not match, and deny, ask and defer do',
+    );
+  }
+  if ((doc.effect === 'deny' || doc.effect === 'defer') && (doc.obligations ?? []).length > 0) {
+    reportAt([...path, 'obligations'])(
+      'CG_POLICY_OBLIGATION',
+      `rule "${doc.id}" refuses the call: nothing passes that its obligations could apply to`,
+      'put them on a rule without an effect, or remove them',
+    );
+  }
+  if (doc.args !== undefined && subjectOf(target) !== 'args') {
+    reportAt([...path, 'args'])(
+      'CG_POLICY_DIRECTION',
+      'args looks at the arguments of a call, and this rule also covers results or answers',
+      'write `when:` with result..., such as `anyString(result).exists(s, s.contains("..."))`',
+    );
+  }
+}
+
+function conditionParts(
+  doc: RuleDoc,
+  path: NodePath,
+  target: Target,
+  scope: Scope,
+  reportAt: RuleSetting['reportAt'],
+): Condition[] {
+  const parts: Condition[] = [];
+  const { roles, annotations } = target;
+  if (roles !== undefined) parts.push((call) => call.principal.roles.some((role) => roles.test(role)));
+  if (annotations !== undefined) {
+    const isEffectless = scope.effect === undefined;
+    parts.push((call) => {
+      const truth = annotationsHold(annotations, call);
+      return isEffectless && truth instanceof Unsure ? true : truth;
+    });
+  }
+  for (const [field, matcher] of Object.entries(doc.args ?? {})) {
+    parts.push(compileField(field, matcher, [...path, 'args', field], scope, reportAt));
+  }
+  if (doc.when !== undefined) parts.push(compileExpression(doc.when, scope, reportAt([...path, 'when'])));
+  return parts;
+}
+
+function join(parts: readonly Condition[]): Condition | undefined {
+  const [first, second] = parts;
+  if (first === undefined) return undefined;
+  if (second === undefined) return first;
+  if (parts.length === 2) {
+    return (call): Truth => {
+      const left = first(call);
+      if (left === false) return false;
+      const right = second(call);
+      return right === false || left === true ? right : left;
+    };
+  }
+  return (call: Call) => allTrue(parts, (part) => part(call));
+}
+
+function usualReason(name: string, effect: Effect | undefined): string {
+  switch (effect) {
+    case 'allow':
+      return `rule ${name} allows it`;
+    case 'ask':
+      return `rule ${name} wants a person to approve it`;
+    case 'defer':
+      return `rule ${name} puts it off`;
+    default:
+      return `rule ${name} denies it`;
+  }
+}

@@ -1,0 +1,79 @@
+import type { Call } from '../model/call.ts';
+import type { Effect } from '../model/decision.ts';
+import { compileGlob, type Glob } from './glob.ts';
+import type { Literal } from './document.ts';
+import { compilePattern, type Pattern } from './pattern.ts';
+import type { FieldPath } from './field.ts';
+import type { Root } from './under.ts';
+
+/** What compiling a rule's conditions needs from outside, and what it finds out on the way. */
+export interface Scope {
+  /** Effect of the rule: it decides how arrays are walked. */
+  readonly effect: Effect | undefined;
+  /** Whether the arguments or the result is looked at. */
+  readonly subject: 'args' | 'result' | 'none';
+  readonly home: string | undefined;
+  /** Puts `${NAME}` into a text; undefined (and an issue) when one is not set. */
+  expand(text: string, report: Report): string | undefined;
+  root(text: string, report: Report): Root | undefined;
+  pattern(source: string, report: Report): Pattern | undefined;
+  glob(source: string, report: Report): Glob | undefined;
+  /** Fields whose paths must be resolved before deciding. */
+  readonly paths: FieldPath[];
+  uses(fact: 'subject' | 'annotations'): void;
+}
+
+/** Adds an issue at the place being compiled; `offset` counts within its text. */
+export type Report = (code: string, message: string, remedy?: string, offset?: number) => void;
+
+/** Judges a call. */
+export type Condition = (call: Call) => import('./truth.ts').Truth;
+
+/** Shared by all rules of a policy: the same text is compiled once. */
+export interface Texts {
+  pattern(source: string, report: Report): Pattern | undefined;
+  glob(source: string, report: Report): Glob | undefined;
+}
+
+/** Compiles patterns and globs once each, and says where they are wrong. */
+export function openTexts(): Texts {
+  const patterns = new Map<string, Pattern>();
+  const globs = new Map<string, Glob>();
+  return {
+    pattern: (source, report) =>
+      remember(patterns, source, () => compilePattern(source), 'CG_POLICY_REGEX', 'the pattern does not load', report),
+    glob: (source, report) =>
+      remember(globs, source, () => compileGlob(source), 'CG_POLICY_GLOB', 'the glob does not load', report),
+  };
+}
+
+function remember<T>(
+  known: Map<string, T>,
+  source: string,
+  compile: () => T,
+  code: string,
+  what: string,
+  report: Report,
+): T | undefined {
+  const hit = known.get(source);
+  if (hit !== undefined) return hit;
+  if (source.includes('${')) {
+    report(code, 'variables are not put into patterns', 'write the text out, or use startsWith, equals or under');
+    return undefined;
+  }
+  try {
+    const compiled = compile();
+    known.set(source, compiled);
+    return compiled;
+  } catch (cause) {
+    report(code, `${what}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    return undefined;
+  }
+}
+
+/** A literal as it reads in a cause. */
+export function literalText(value: Literal): string {
+  return typeof value === 'string'
+    ? `"${value}"`
+    : String(typeof value === 'object' && value !== null ? value.text : value);
+}

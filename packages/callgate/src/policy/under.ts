@@ -1,0 +1,89 @@
+import type { Call } from '../model/call.ts';
+import { type Truth, Unsure } from './truth.ts';
+
+const notText = new Unsure('a path must be text');
+
+/**
+ * The path that a text names, made absolute where that needs no directory: `~` is the home, `file://` is taken off, `.`,
+ * `..` and doubled slashes are resolved. A relative path comes back normalised, with its leading `..`.
+ * @returns the path, or why the text is ambiguous (NUL, percent-encoding, another scheme, `~user`)
+ */
+export function lexicalPath(text: string, home: string | undefined): string | Unsure {
+  const plain = plainPath(text, home);
+  return plain instanceof Unsure ? plain : resolveDots(plain);
+}
+
+/**
+ * The path to look up for a text: `~` and `file://` taken off, links and `..` left for the file system to follow.
+ * Facts are fetched for, and asked by, this path.
+ */
+export function plainPath(text: string, home: string | undefined): string | Unsure {
+  if (text === '') return new Unsure('the path is empty');
+  if (text.includes('\0')) return new Unsure('the path has a NUL character');
+  if (/%[0-9A-Fa-f]{2}/.test(text)) return new Unsure('the path has percent-encoding');
+  if (/^file:/i.test(text)) {
+    const path = /^file:\/\/(?:localhost)?(\/[^?#]*)$/i.exec(text)?.[1];
+    return path ?? new Unsure('the file URI names a host, a query or no absolute path');
+  }
+  if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text)) return new Unsure('the path is a URL');
+  if (text.startsWith('~')) {
+    if (text !== '~' && !text.startsWith('~/')) return new Unsure("the path names another user's home");
+    if (home === undefined) return new Unsure('the home directory is not known');
+    return home + text.slice(1);
+  }
+  return text;
+}
+
+/** Resolves `.`, `..` and doubled slashes in text alone. */
+function resolveDots(path: string): string {
+  const portable = /^[A-Za-z]:[\\/]/.test(path) ? path.replaceAll('\\', '/') : path;
+  const isAbsolute = portable.startsWith('/');
+  const out: string[] = [];
+  for (const segment of portable.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment === '..' && out.length > 0 && out.at(-1) !== '..') out.pop();
+    else if (segment !== '..' || !isAbsolute) out.push(segment);
+  }
+  return (isAbsolute ? '/' : '') + out.join('/');
+}
+
+/** Whether a path, absolute and resolved, is one of the directories or below it: case-sensitive, segment by segment. */
+export function isBelow(path: string, roots: readonly string[]): boolean {
+  return roots.some((root) => path === root || root === '/' || (path.startsWith(root) && path[root.length] === '/'));
+}
+
+/** A directory that paths may lie under: as written and, where it is a link, as it really is. */
+export interface Root {
+  readonly written: string;
+  readonly real: string;
+}
+
+/**
+ * Whether the file that a value names lies under one of the roots. Only its real path counts, which the gate has fetched;
+ * where `..` in the text and the real path disagree, nobody can tell which one the server will take.
+ */
+export function isUnder(value: unknown, roots: readonly Root[], call: Call, home: string | undefined): Truth {
+  if (typeof value !== 'string') return notText;
+  const plain = plainPath(value, home);
+  if (plain instanceof Unsure) return plain;
+  const real = call.realPath(plain);
+  if (real === undefined) return new Unsure('the real path is not known');
+  const isReallyUnder = isBelow(
+    resolveDots(real),
+    roots.map((root) => root.real),
+  );
+  if (plain.startsWith('/') && plain.includes('..')) {
+    const lexical = resolveDots(plain);
+    const isUnderInText =
+      isBelow(
+        lexical,
+        roots.map((root) => root.written),
+      ) ||
+      isBelow(
+        lexical,
+        roots.map((root) => root.real),
+      );
+    if (isUnderInText !== isReallyUnder) return new Unsure('`..` and links in the path lead to different places');
+  }
+  return isReallyUnder;
+}
