@@ -33,7 +33,10 @@ if (!flags.force && existsSync(join(out, 'cli.js')) && existsSync(stamp) && read
   process.exit(0);
 
 const started = performance.now();
-const chunks = await bundle();
+const chunks = await bundle().catch((error) => {
+  process.stderr.write(`build: ${error.message}\n`);
+  process.exit(1);
+});
 publish(chunks);
 const bytes = chunks.reduce((sum, chunk) => sum + chunk.code.length, 0);
 process.stderr.write(

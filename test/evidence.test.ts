@@ -64,7 +64,7 @@ describe('each call', () => {
   it('that is denied is a record too', async () => {
     writeFileSync(
       bench.policy,
-      `${ALLOW_ALL.replace('rules:\n', 'rules:\n  - { id: no, match: { tool: fork }, effect: deny, reason: never }\n')}`,
+      ALLOW_ALL.replace('rules:\n', 'rules:\n  - { id: no, match: { tool: fork }, effect: deny, reason: never }\n'),
     );
     const client = await start();
     await client.call('fork');
@@ -76,7 +76,7 @@ describe('each call', () => {
 });
 
 it('keeps a secret nowhere in the home in clear', async () => {
-  const canary = ['ghp', `_${'aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYzA1b'}`].join('');
+  const canary = ['ghp', 'aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYzA1b'].join('_');
   const plain = 'canary-of-plain-text-5519';
   const client = await start();
   await client.call('give', { value: `token ${canary}`, password: plain, text: plain });
@@ -115,15 +115,15 @@ describe('kill -9 at random moments', () => {
   async function untilKilled(run: string, ms: number): Promise<string[]> {
     const client = await start();
     let next = 0;
-    const fire = (): void =>
-      client.send(
-        `{"jsonrpc":"2.0","id":"${run}-${next}","method":"tools/call","params":{"name":"echo","arguments":{"message":"${run}-${next++}"}}}`,
-      );
-    for (let i = 0; i < 16; i++) fire();
-    let fired = 16;
-    client.process.stdout?.on('data', () => {
-      for (; fired < client.lines.length + 14 && next < 20_000; fired++) fire();
-    });
+    const keepInFlight = (): void => {
+      for (const end = client.lines.length + 16; next < end; next++) {
+        client.send(
+          `{"jsonrpc":"2.0","id":"${run}-${next}","method":"tools/call","params":{"name":"echo","arguments":{"message":"${run}-${next}"}}}`,
+        );
+      }
+    };
+    keepInFlight();
+    client.process.stdout?.on('data', keepInFlight);
     await sleep(ms);
     client.process.kill('SIGKILL');
     await client.ended;
