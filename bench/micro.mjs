@@ -1,6 +1,5 @@
 // The parts alone: deciding, and evidence on and off the call's path. Bundled from the sources, as the program is.
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { median } from './proc.mjs';
@@ -14,14 +13,14 @@ export async function measureParts({ root, scratch, quick, budget }) {
 async function bundleParts(root) {
   const { rolldown } = await import('rolldown');
   const cache = join(root, '.cache/bench');
-  const src = join(root, 'packages/callgate/src');
-  mkdirSync(cache, { recursive: true });
-  const entry = join(cache, 'parts.ts');
-  writeFileSync(entry, ['policy', 'evidence'].map((room) => `export * from '${src}/${room}/index.ts';\n`).join(''));
-  const build = await rolldown({ input: entry, platform: 'node', external: [/^node:/, '@photostructure/sqlite'] });
+  const build = await rolldown({
+    input: join(root, 'bench/parts.ts'),
+    platform: 'node',
+    external: [/^node:/, '@photostructure/sqlite'],
+  });
   await build.write({ file: join(cache, 'parts.js'), format: 'esm', codeSplitting: false });
   await build.close();
-  return import(`${pathToFileURL(join(cache, 'parts.js'))}?${Date.now()}`);
+  return import(`${pathToFileURL(join(cache, 'parts.js')).href}?${Date.now()}`);
 }
 
 const PRINCIPAL = { id: 'os:bench', user: 'bench', roles: [], chain: [], assurance: 'same-user' };
