@@ -1,0 +1,118 @@
+import type { Io } from './terminal.ts';
+
+type Run = (argv: string[], io: Io) => Promise<number>;
+
+/** One command: its help and the chunk that holds it. */
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: readonly string[];
+  readonly flags: readonly (readonly [flag: string, meaning: string])[];
+  /** Lines that run as they stand. */
+  readonly examples: readonly string[];
+  readonly load: () => Promise<Run>;
+}
+
+const RUN_FLAGS: Command['flags'] = [
+  ['--policy <file>', 'judge by this policy instead of the one of the project or the home'],
+  ['--name <server>', 'the name that rules know the server by'],
+  ['--config <file>', 'read this file instead of ./callgate.yaml'],
+  ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'],
+  ['--durability batch|strict', 'when a record is synced to disk'],
+  ['--refusal result|error', 'how a denied tools/call is answered'],
+  ['--fail closed|open', 'what becomes of a call when Callgate itself is at fault'],
+  ['--log-level error|warn|info|debug', 'what is written to stderr'],
+  ['--log-format pretty|json', 'how it is written'],
+];
+
+/** Every command, in the order of the help. Adding one is a line here and a file. */
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'run',
+    summary: 'stand in front of an MCP server that speaks stdio',
+    usage: ['callgate run [flags] -- <command...>', 'callgate -- <command...>'],
+    flags: RUN_FLAGS,
+    examples: ['callgate run -- npx -y @modelcontextprotocol/server-filesystem .'],
+    load: async () => (await import('./run.ts')).runCommand,
+  },
+  {
+    name: 'demo',
+    summary: 'see calls allowed, denied, redacted and asked, and the evidence verified',
+    usage: ['callgate demo'],
+    flags: [],
+    examples: ['callgate demo'],
+    load: async () => (await import('./demo.ts')).demoCommand,
+  },
+  {
+    name: 'init',
+    summary: 'write a policy and a config to start from',
+    usage: ['callgate init [--global] [--force] [--dir <directory>]'],
+    flags: [
+      ['--global', 'write into the home, for every project'],
+      ['--force', 'replace files that are there; each is kept as .bak'],
+      ['--dir <directory>', 'write there instead of here'],
+    ],
+    examples: ['callgate init', 'callgate init --global'],
+    load: async () => (await import('./init.ts')).initCommand,
+  },
+  {
+    name: 'trust',
+    summary: "accept what this project's files say, after looking at it",
+    usage: ['callgate trust [--show] [--yes <hash>] [--revoke]'],
+    flags: [
+      ['--show', 'only show it'],
+      ['--yes <hash>', 'accept without asking; <hash> is the sha256:... that --show printed'],
+      ['--revoke', 'forget what was accepted'],
+    ],
+    examples: ['callgate trust --show', 'callgate trust'],
+    load: async () => (await import('./trust.ts')).trustCommand,
+  },
+  {
+    name: 'policy',
+    summary: 'check a policy',
+    usage: ['callgate policy check [<file>]'],
+    flags: [],
+    examples: ['callgate policy check policy.yaml'],
+    load: async () => (await import('./policy.ts')).policyCommand,
+  },
+  {
+    name: 'logs',
+    summary: 'read the evidence: what was called, what was decided and why',
+    usage: ['callgate logs [flags]'],
+    flags: [],
+    examples: ['callgate logs', 'callgate logs --json'],
+    load: async () => (await import('./logs.ts')).logsCommand,
+  },
+  {
+    name: 'audit',
+    summary: 'verify that no evidence was changed, dropped, moved or put in',
+    usage: ['callgate audit verify'],
+    flags: [],
+    examples: ['callgate audit verify'],
+    load: async () => (await import('./audit.ts')).auditCommand,
+  },
+  {
+    name: 'doctor',
+    summary: 'check that Callgate can do its work here, and say how to mend what it cannot',
+    usage: ['callgate doctor [--json] [--config-show]'],
+    flags: [
+      ['--json', 'one JSON object instead of lines'],
+      ['--config-show', 'each setting, its value and where it came from; secrets masked'],
+    ],
+    examples: ['callgate doctor', 'callgate doctor --config-show'],
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
+];
+
+/** Other names: `wrap` is `run` under the name that other gates use. */
+export const ALIASES: Readonly<Record<string, string>> = { wrap: 'run' };
+
+/** Words that people try; only for hints. */
+export const HINTS: Readonly<Record<string, string>> = {
+  start: 'run',
+  proxy: 'run',
+  setup: 'init',
+  verify: 'audit verify',
+  check: 'policy check',
+  log: 'logs',
+};

@@ -1,0 +1,93 @@
+import { existsSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { openHome } from '../config/home.ts';
+import { readFileSet } from '../config/project.ts';
+import { recordTrust } from '../config/trust.ts';
+import { CallgateError } from '../model/error.ts';
+import { STARTER_CONFIG, STARTER_POLICY } from './starter.ts';
+import { EXIT, parseFlags } from './terminal.ts';
+import type { Io } from './terminal.ts';
+
+const FILES: readonly (readonly [name: string, text: string, about: string])[] = [
+  ['callgate.yaml', STARTER_CONFIG, 'settings'],
+  ['policy.yaml', STARTER_POLICY, 'the rules every call is judged by'],
+];
+
+/** `callgate init [--global] [--force] [--dir d]`: writes a config and a policy that load, and trusts what it wrote. */
+export async function initCommand(argv: string[], io: Io): Promise<number> {
+  const flags = parseFlags(argv, { global: true, force: true, dir: 'directory' });
+  refuseWords([...flags.words, ...(flags.rest ?? [])]);
+  const isGlobal = flags.switches.has('global');
+  if (isGlobal && flags.values['dir'] !== undefined) {
+    throw new CallgateError('CG_USAGE_ARGUMENT', '--global and --dir exclude each other.', {
+      remedy: 'Keep one of them.',
+    });
+  }
+  const home = openHome(io.env);
+  const directory = isGlobal ? home : resolve(io.cwd, flags.values['dir'] ?? '.');
+  const kept = writeAll(directory, flags.switches.has('force'));
+  await trustWritten(directory, home);
+  const show = (path: string) => (isGlobal ? path : relative(io.cwd, path) || path);
+  for (const [name, , about] of FILES) io.stdout.write(`wrote ${show(join(directory, name))}: ${about}\n`);
+  for (const path of kept) io.stdout.write(`kept  ${show(path)}: what was there before\n`);
+  const policy = show(join(directory, 'policy.yaml'));
+  io.stdout.write(`\nNext, look at the rules in ${policy}, then put Callgate in front of a server:\n`);
+  io.stdout.write('  callgate run -- npx -y @modelcontextprotocol/server-filesystem .\n');
+  io.stdout.write(
+    `After changing ${policy}: callgate policy check ${policy}${isGlobal ? '' : ', then callgate trust'}\n`,
+  );
+  return EXIT.ok;
+}
+
+/** @returns the backups made. */
+function writeAll(directory: string, force: boolean): string[] {
+  mkdirSync(directory, { recursive: true });
+  const present = FILES.map(([name]) => join(directory, name)).filter(
+    (path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
+  );
+  if (present.length > 0 && !force) {
+    throw new CallgateError(
+      'CG_INIT_EXISTS',
+      `${present.join(' and ')} ${present.length > 1 ? 'are' : 'is'} already there.`,
+      {
+        remedy:
+          'Nothing was written. Run `callgate init --force` to replace (a backup is kept), or choose another --dir.',
+      },
+    );
+  }
+  const backups = present.map((path) => {
+    const backup = freeName(path);
+    renameSync(path, backup);
+    return backup;
+  });
+  for (const [name, text] of FILES) {
+    const path = join(directory, name);
+    const fresh = `${path}.${process.pid}.new`;
+    rmSync(fresh, { force: true });
+    writeFileSync(fresh, text, { flag: 'wx', mode: 0o644 });
+    renameSync(fresh, path);
+  }
+  return backups;
+}
+
+function freeName(path: string): string {
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? `${path}.bak` : `${path}.bak${number}`;
+    if (!existsSync(candidate)) return candidate;
+  }
+}
+
+/** The user asked for these very bytes, so they need no `callgate trust`. Anything else that lies there does. */
+async function trustWritten(directory: string, home: string): Promise<void> {
+  const set = await readFileSet(directory, home);
+  if (set === undefined) return;
+  const isOurs =
+    set.files.length === FILES.length &&
+    set.files.every((file) => FILES.some(([name, text]) => name === file.name && text === file.text));
+  if (isOurs) recordTrust(home, set, new Date());
+}
+
+function refuseWords(words: readonly string[]): void {
+  if (words.length === 0) return;
+  throw new CallgateError('CG_USAGE_ARGUMENT', `init takes no "${words[0]}".`, { remedy: 'See: callgate init --help' });
+}

@@ -1,0 +1,158 @@
+import { openHome } from '../config/home.ts';
+import { ConfigError } from '../config/issues.ts';
+import { readFileSet } from '../config/project.ts';
+import type { FileSet } from '../config/project.ts';
+import { readTrust, recordTrust, revokeTrust, trustOf } from '../config/trust.ts';
+import type { TrustState } from '../config/trust.ts';
+import { CallgateError } from '../model/error.ts';
+import { readDocument } from '../policy/document.ts';
+import type { RuleDoc } from '../policy/document.ts';
+import { PolicyError } from '../policy/issue.ts';
+import { confirm, EXIT, parseFlags, printable, table } from './terminal.ts';
+import type { Io } from './terminal.ts';
+
+/**
+ * `callgate trust [--show] [--yes <hash>] [--revoke]`: shows all that the project's files would bring into force, and
+ * records their hash when the user accepts it, at a terminal or by naming the hash that was shown.
+ */
+export async function trustCommand(argv: string[], io: Io): Promise<number> {
+  const flags = parseFlags(argv, { show: true, revoke: true, yes: 'sha256:...' });
+  const extra = [...flags.words, ...(flags.rest ?? [])][0];
+  if (extra !== undefined) {
+    throw new CallgateError('CG_USAGE_ARGUMENT', `trust takes no "${extra}".`, {
+      remedy: 'See: callgate trust --help',
+    });
+  }
+  const home = openHome(io.env);
+  const set = await readFileSet(io.cwd, home);
+  if (set === undefined) throw nothingToTrust(io.cwd);
+  if (flags.switches.has('revoke')) return revoke(home, set, io);
+  const accepted = readTrust(home, set.root);
+  if (set.files.length === 0) {
+    if (accepted === undefined) throw nothingToTrust(set.root);
+    throw new CallgateError('CG_TRUST_NOTHING', `The files you trusted in ${set.root} are gone.`, {
+      remedy: 'What you trusted stays in force. Put the files back, or run: callgate trust --revoke',
+    });
+  }
+  if (set.issues.length > 0) throw new ConfigError(set.issues);
+  const state = trustOf(set, accepted);
+  io.stdout.write(printable(description(set, state)));
+  if (flags.switches.has('show')) return EXIT.ok;
+  if (state === 'trusted') return EXIT.ok;
+  await requireConsent(set, flags.values['yes'], io);
+  recordTrust(home, set, new Date());
+  io.stdout.write(`trusted ${set.hash}\nA change of these files ends it until you run callgate trust again.\n`);
+  return EXIT.ok;
+}
+
+async function requireConsent(set: FileSet, named: string | undefined, io: Io): Promise<void> {
+  if (named === set.hash) return;
+  if (named !== undefined) {
+    throw new CallgateError('CG_TRUST_MISMATCH', `The files have the hash ${set.hash}, not ${named}.`, {
+      remedy: 'They may have changed since you looked. Look again with: callgate trust --show',
+    });
+  }
+  if (await confirm('Trust this?', io)) return;
+  throw new CallgateError('CG_TRUST_UNCONFIRMED', 'Nothing was trusted.', {
+    remedy: `Answer y at a terminal, or run: callgate trust --yes ${set.hash}`,
+  });
+}
+
+function revoke(home: string, set: FileSet, io: Io): number {
+  const had = revokeTrust(home, set.root);
+  io.stdout.write(
+    had ? `revoked: the files of ${printable(set.root)} can only tighten now\n` : 'There was no trust to revoke.\n',
+  );
+  return EXIT.ok;
+}
+
+const STATE_TEXT: Readonly<Record<TrustState, string>> = {
+  none: 'says nothing to Callgate',
+  trusted: 'trusted, unchanged',
+  untrusted: 'not trusted: it can only tighten',
+  changed: 'changed since it was trusted: the change can only tighten',
+};
+
+/** Everything in the files that would do or permit something. */
+function description(set: FileSet, state: TrustState): string {
+  const lines = [`Project ${set.root}: ${STATE_TEXT[state]}`, '', 'Files:'];
+  lines.push(table(set.files.map(({ name, sha256 }) => ['', name, `sha256:${sha256}`])));
+  lines.push(...section('Commands it would start', commands(set)));
+  lines.push(...section('URLs', urls(set)));
+  lines.push(...section('Environment variables it would set or read', variables(set)));
+  lines.push(...section('Other settings', settings(set)));
+  lines.push(...section('What its policy would let pass', permissions(set)));
+  return `${lines.join('\n')}\n\nHash: ${set.hash}\n`;
+}
+
+function section(title: string, rows: readonly string[]): string[] {
+  return ['', `${title}:`, ...(rows.length === 0 ? ['  none'] : rows.map((row) => `  ${row}`))];
+}
+
+function commands(set: FileSet): string[] {
+  return [...(set.document?.servers ?? [])].map(([name, { keys }]) => {
+    const args = (keys.get('args')?.value ?? []) as readonly string[];
+    const words = [String(keys.get('command')?.value), ...args].map((word) =>
+      /^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word),
+    );
+    const cwd = keys.get('cwd')?.value;
+    return `${name}: ${words.join(' ')}${cwd === undefined ? '' : ` (in ${String(cwd)})`}`;
+  });
+}
+
+function urls(set: FileSet): string[] {
+  const found = set.files.flatMap(
+    ({ text }) => text.match(/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>)\]},]{1,500}/gi) ?? [],
+  );
+  return [...new Set(found)];
+}
+
+function variables(set: FileSet): string[] {
+  const given = [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) =>
+    Object.entries((keys.get('env')?.value ?? {}) as Record<string, string>).map(
+      ([key, value]) => `${key}=${value} (server ${name})`,
+    ),
+  );
+  const read = set.files.flatMap(({ name, text }) =>
+    [...text.matchAll(/\$\{([^}\n]{1,200})\}/g)].map(([, key]) => `\${${key}} (read in ${name})`),
+  );
+  return [...new Set([...given, ...read])];
+}
+
+function settings(set: FileSet): string[] {
+  const believed = [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) =>
+    keys.get('trust.annotations')?.value === true
+      ? [`servers.${name}.trust.annotations = true: rules believe what ${name} says about its tools`]
+      : [],
+  );
+  return [...[...(set.document?.settings ?? [])].map(([key, { value }]) => `${key} = ${String(value)}`), ...believed];
+}
+
+/** @throws PolicyError when the policy does not load: nobody can accept what nobody can read. */
+function permissions(set: FileSet): string[] {
+  if (set.policy === undefined) return [];
+  const { policy, issues } = readDocument(set.policy.path, set.policy.text);
+  if (issues.length > 0) throw new PolicyError(issues);
+  const otherwise =
+    policy.default === undefined || policy.default === 'deny'
+      ? []
+      : [`default: ${policy.default}, for every call that no rule matches`];
+  return [
+    ...otherwise,
+    ...(policy.rules ?? []).filter(({ effect }) => effect === 'allow' || effect === 'ask').map(ruleLine),
+  ];
+}
+
+function ruleLine({ id, effect, match, args, when }: RuleDoc): string {
+  const conditions = [
+    args === undefined ? '' : ` args ${JSON.stringify(args)}`,
+    when === undefined ? '' : ` when ${when}`,
+  ].join('');
+  return `${effect} ${id}: ${JSON.stringify(match)}${conditions}`;
+}
+
+function nothingToTrust(directory: string): CallgateError {
+  return new CallgateError('CG_TRUST_NOTHING', `${directory} has no callgate.yaml and no policy.yaml to trust.`, {
+    remedy: 'Run it in the directory of the project, or write a config first: callgate init',
+  });
+}
