@@ -39,6 +39,10 @@ const NEVER = 11;
 /** String bytes by what must be done with them; 0 is an ordinary ASCII character. */
 export const STRING_CLASS: Uint8Array = stringClasses();
 
+/** What may follow a backslash, but for `u`. */
+const SHORT_ESCAPE = new Uint8Array(256);
+for (const letter of '"\\/bfnrt') SHORT_ESCAPE[letter.charCodeAt(0)] = 1;
+
 function stringClasses(): Uint8Array {
   const classes = new Uint8Array(256);
   classes.fill(CONTROL, 0, 0x20);
@@ -81,9 +85,19 @@ export function stringEnd(bytes: Uint8Array, at: number, end: number, fault: Tok
     if (kind === QUOTE) return escapes ? -(i + 1) : i + 1;
     if (kind === BACKSLASH) {
       escapes = true;
-      const next = escapeEnd(bytes, i, end, fault);
-      if (next === 0) return 0;
-      i = next;
+      if (i + 1 < end && SHORT_ESCAPE[bytes[i + 1]!] === 1) {
+        i += 2;
+        continue;
+      }
+      i = longEscapeEnd(bytes, i, end, fault);
+      if (i === 0) return 0;
+    } else if (kind === LEAD_3) {
+      // Most text that is not Latin; its second and third bytes are free.
+      do {
+        if (i + 3 > end || (bytes[i + 1]! & 0xc0) !== 0x80 || (bytes[i + 2]! & 0xc0) !== 0x80)
+          return refuse(fault, 'invalid_utf8', i);
+        i += 3;
+      } while (i < end && classes[bytes[i]!] === LEAD_3);
     } else if (kind === CONTROL) return refuse(fault, 'control_character', i);
     else {
       const length = sequenceLength(bytes, i, end, kind);
@@ -93,24 +107,10 @@ export function stringEnd(bytes: Uint8Array, at: number, end: number, fault: Tok
   }
 }
 
-/** One past the escape at `at` (a whole pair for surrogates), or 0. */
-function escapeEnd(bytes: Uint8Array, at: number, end: number, fault: TokenFault): number {
+/** One past the `\u` escape at `at` (a whole pair for surrogates), or 0. */
+function longEscapeEnd(bytes: Uint8Array, at: number, end: number, fault: TokenFault): number {
   if (at + 1 >= end) return refuse(fault, 'truncated', end);
-  switch (bytes[at + 1]) {
-    case 0x22:
-    case 0x5c:
-    case 0x2f:
-    case 0x62:
-    case 0x66:
-    case 0x6e:
-    case 0x72:
-    case 0x74:
-      return at + 2;
-    case 0x75:
-      break;
-    default:
-      return refuse(fault, 'invalid_escape', at);
-  }
+  if (bytes[at + 1] !== 0x75) return refuse(fault, 'invalid_escape', at);
   if (at + 6 > end) return refuse(fault, 'truncated', end);
   const unit = hex4(bytes, at + 2);
   if (unit < 0) return refuse(fault, 'invalid_escape', at);

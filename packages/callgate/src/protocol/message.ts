@@ -1,10 +1,10 @@
 import { INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR } from './codes.ts';
 import { keywords, VARIANT } from './keywords.ts';
 import { METHODS } from './methods.ts';
-import { isSafeIntegerText, salvage } from './salvage.ts';
+import { salvage } from './salvage.ts';
 import type { ScanFault, Scanner } from './scan.ts';
 import { ARRAY, NULL, NUMBER, OBJECT, STRING } from './scan.ts';
-import { stringAt, textIs } from './tape.ts';
+import { numberAt, stringAt, textIs } from './tape.ts';
 import { decodeUtf8, encodeUtf8 } from './text.ts';
 
 /** One JSON-RPC message. Node numbers index the scanner's tape, until its next scan; -1 is absent. */
@@ -307,9 +307,9 @@ class Reader {
   #idAt(node: number): string | number | undefined {
     const tape = this.#tape;
     if (tape.kinds[node] === STRING) return stringAt(tape, node);
-    if (tape.kinds[node] !== NUMBER || tape.ends[node]! - tape.starts[node]! > 17) return undefined;
-    const text = decodeUtf8(tape.bytes, tape.starts[node], tape.ends[node]);
-    return isSafeIntegerText(text) ? Number(text) : undefined;
+    if (tape.kinds[node] !== NUMBER) return undefined;
+    const value = numberAt(tape, node);
+    return Number.isSafeInteger(value) ? (value as number) : undefined;
   }
 
   #badToken(node: number): Refusal {

@@ -163,7 +163,7 @@ function idTextAt(bytes: Uint8Array, at: number, end: number): string | undefine
 }
 
 /** Whether a number is written as the one spelling of a safe integer, so that every parser reads the same id. */
-export function isSafeIntegerText(text: string): boolean {
+function isSafeIntegerText(text: string): boolean {
   const value = Number(text);
   return Number.isSafeInteger(value) && String(value) === text;
 }

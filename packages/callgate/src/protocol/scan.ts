@@ -84,7 +84,7 @@ export class Scanner extends Tape {
     const maxKeys = this.#maxKeys;
     keys.restart();
     let { kinds, flags, starts, ends, nexts } = this;
-    let room = kinds.length - 2;
+    let room = Math.min(kinds.length - 2, this.#maxValues);
     let count = 0;
     let depth = 0;
     let parent = -1;
@@ -101,7 +101,7 @@ export class Scanner extends Tape {
         if (count >= this.#maxValues) return this.#refuse('too_many_values', i);
         this.resize(kinds.length * 2);
         ({ kinds, flags, starts, ends, nexts } = this);
-        room = kinds.length - 2;
+        room = Math.min(kinds.length - 2, this.#maxValues);
       }
       while (i < end && (c = bytes[i]!) <= 0x20 && (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09)) i++;
       if (i >= end) return this.#refuse(count === 0 ? 'empty' : 'truncated', end);
