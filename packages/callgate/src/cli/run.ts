@@ -70,6 +70,7 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
       limits: () => holder.limits(),
       floor: floorOf(config, holder, io),
       resolvePath: pathResolver(config.cwd),
+      userHome: io.env['HOME'],
       trustAnnotations: config.servers[server]?.trust.annotations ?? false,
       refusal: config.refusal,
       messageLimits: config.limits,

@@ -1,67 +1,71 @@
 import { readlinkSync, realpathSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import type { Json } from '../model/json.ts';
 import { ExactNumber } from '../model/json.ts';
+import { plainPath } from '../policy/index.ts';
 
 /** Gives the canonical path of a path string, symbolic links followed; undefined when it cannot be told. */
 export type ResolvePath = (path: string) => string | undefined;
 
 const MOST_PATHS = 256;
 const MOST_LINKS = 40;
+const LONGEST_PATH = 4096;
 
 /**
  * Fetches the real paths that the compiled policy named, so that deciding needs no I/O.
- * `fields` are paths into the arguments (`*` walks arrays and objects); all strings below a field are resolved.
+ * @param fields paths into the arguments; `*` and arrays are walked, all strings below a field are resolved
+ * @param home of the user, for `~`
+ * @returns real paths by plain path (policy's plainPath); what cannot be told, or is too much, is missing
  */
 export function resolvePaths(
   args: Json | undefined,
   fields: readonly (readonly string[])[],
   resolvePath: ResolvePath,
+  home: string | undefined,
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const field of fields) collect(args, field, 0, found, resolvePath);
+  const add = (text: string): void => {
+    if (found.size >= MOST_PATHS) return;
+    const plain = plainPath(text, home);
+    if (typeof plain !== 'string' || found.has(plain)) return;
+    const real = resolvePath(plain);
+    if (real !== undefined) found.set(plain, real);
+  };
+  for (const field of fields) collect(args, field, 0, add);
   return found;
 }
 
-function collect(
-  value: Json | undefined,
-  field: readonly string[],
-  at: number,
-  found: Map<string, string>,
-  resolvePath: ResolvePath,
-): void {
-  if (value === undefined || value === null || found.size >= MOST_PATHS) return;
+function collect(value: Json | undefined, field: readonly string[], at: number, add: (text: string) => void): void {
   if (typeof value === 'string') {
-    if (at < field.length) return;
-    const real = resolvePath(value);
-    if (real !== undefined) found.set(value, real);
+    if (at >= field.length) add(value);
     return;
   }
-  if (typeof value !== 'object' || value instanceof ExactNumber) return;
+  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return;
   const name = field[at];
-  if (Array.isArray(value)) {
-    const index = name === undefined ? Number.NaN : Number(name);
-    if (Number.isInteger(index) && Object.hasOwn(value, index))
-      collect(value[index] as Json, field, at + 1, found, resolvePath);
-    for (const item of value as readonly Json[]) collect(item, field, name === '*' ? at + 1 : at, found, resolvePath);
-    return;
-  }
-  const members = value as { readonly [key: string]: Json };
-  if (name === undefined || name === '*') {
-    for (const item of Object.values(members)) collect(item, field, name === '*' ? at + 1 : at, found, resolvePath);
-  } else if (Object.hasOwn(members, name)) {
-    collect(members[name], field, at + 1, found, resolvePath);
+  if (isArray(value)) {
+    const index = name === undefined ? -1 : Number(name);
+    if (Number.isInteger(index) && index >= 0) collect(value[index], field, at + 1, add);
+    for (const item of value) collect(item, field, name === '*' ? at + 1 : at, add);
+  } else if (name === undefined || name === '*') {
+    for (const item of Object.values(value)) collect(item, field, name === '*' ? at + 1 : at, add);
+  } else if (Object.hasOwn(value, name)) {
+    collect(value[name], field, at + 1, add);
   }
 }
 
+function isArray(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}
+
 /**
- * Makes a resolver for paths as a server running in `cwd` would see them. What does not exist yet resolves through
- * its nearest existing parent, so that a link on the way to a new file is followed too.
+ * Makes a resolver for paths as a server running in `cwd` would see them: the file system follows links and `..`, not
+ * the text. What does not exist yet resolves through its nearest existing parent, so that a link on the way to a new
+ * file is followed too.
  */
 export function pathResolver(cwd: string): ResolvePath {
   return (path) => {
-    if (path.length > 4096 || path.includes('\0')) return undefined;
-    return realPathOf(resolve(cwd, path));
+    if (path === '' || path.length > LONGEST_PATH || path.includes('\0')) return undefined;
+    return realPathOf(isAbsolute(path) ? path : `${cwd}/${path}`);
   };
 }
 

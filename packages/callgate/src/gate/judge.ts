@@ -47,6 +47,8 @@ export interface JudgeOptions {
   limits(): Limits;
   readonly floor: Floor;
   readonly resolvePath: ResolvePath;
+  /** What `~` stands for in a path. */
+  readonly userHome: string | undefined;
   readonly trustAnnotations: boolean;
   readonly refusal: 'result' | 'error';
   readonly messageLimits: { readonly depth: number; readonly keys: number };
@@ -313,7 +315,7 @@ export class Judge {
 
   #withFacts(call: LiveCall, policy: CompiledPolicy): LiveCall {
     const fields = policy.pathsNeeded(call);
-    if (fields.length > 0) call.paths = resolvePaths(call.args(), fields, this.#o.resolvePath);
+    if (fields.length > 0) call.paths = resolvePaths(call.args(), fields, this.#o.resolvePath, this.#o.userHome);
     return call;
   }
 

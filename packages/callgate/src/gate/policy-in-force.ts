@@ -5,6 +5,7 @@ import {
   policyVariables,
   resolvePolicy,
   watchFiles,
+  type PolicySource,
   type Config,
   type ConfigRequest,
   type FileWatch,
@@ -12,6 +13,7 @@ import {
 import { CallgateError } from '../model/error.ts';
 import { combine, compilePolicy, OBSERVE_POLICY, tightenOnly, type CompiledPolicy } from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
+import { pathResolver } from './facts.ts';
 import { sqliteLimits, type Limits } from '../state/limits.ts';
 
 /** The policy that judges now, replaced whole when its files change. */
@@ -98,20 +100,16 @@ export function compileInForce(config: Config, request: ConfigRequest): PolicyIn
   const resolved = resolvePolicy(config);
   const isObserve = resolved.origin === 'observe';
   const sources = isObserve ? [{ file: '(built-in observe policy)', text: OBSERVE_POLICY }] : resolved.sources;
-  const chosen = compilePolicy(sources, { variables: policyVariables(config, request.env, true), sha256: sha256Hex });
+  const compile = (from: readonly PolicySource[], trusted: boolean): CompiledPolicy =>
+    compilePolicy(from, {
+      variables: policyVariables(config, request.env, trusted),
+      sha256: sha256Hex,
+      realPath: pathResolver(config.cwd),
+    });
+  const chosen = compile(sources, true);
   const { untrusted } = resolved;
   const policy =
-    untrusted === undefined
-      ? chosen
-      : combine(
-          [
-            chosen,
-            tightenOnly(
-              compilePolicy([untrusted], { variables: policyVariables(config, request.env, false), sha256: sha256Hex }),
-            ),
-          ],
-          sha256Hex,
-        );
+    untrusted === undefined ? chosen : combine([chosen, tightenOnly(compile([untrusted], false))], sha256Hex);
   const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
   return { policy, origin: resolved.origin, files };
 }

@@ -17,6 +17,7 @@ export interface StdioOptions extends Omit<JudgeOptions, 'toServer' | 'toClient'
 
 /** How long a client that has ended its input is given to read the answers to what it asked. */
 const DRAIN_MS = 5000;
+const OUTCOME_DELAY_MS = 10;
 
 /**
  * Runs one stdio session: client on our stdin and stdout, server in a process of its own. Each chunk read is judged
@@ -29,7 +30,16 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
   const toServer = new Outlet(upstream.stdin, () => input.resume());
   const toClient = new Outlet(options.output, () => upstream.stdout.resume());
   const judge = new Judge({ ...options, transport: 'stdio', toServer, toClient });
-  const session = { judge, toServer, toClient, evidence, strict, warn: options.warn, failOpen: options.failOpen };
+  const session: Session = {
+    judge,
+    toServer,
+    toClient,
+    evidence,
+    strict,
+    failOpen: options.failOpen,
+    warn: options.warn,
+    outcomesDue: undefined,
+  };
 
   const fromClient = new LineFramer(options.maxMessageBytes);
   const clientSink = {
@@ -74,7 +84,9 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
   fromServer.end(serverSink);
   judge.serverEnded(describeEnd(end));
   judge.close();
-  releaseAnswers(session);
+  toClient.release();
+  clearTimeout(session.outcomesDue);
+  writeOutcomes(session);
   await toClient.flushed();
   return end;
 }
@@ -87,6 +99,8 @@ interface Session {
   readonly strict: boolean;
   readonly failOpen: boolean;
   warn(message: string): void;
+  /** Set while outcomes wait to be written. */
+  outcomesDue: NodeJS.Timeout | undefined;
 }
 
 /** Calls leave only after their decisions are written; if those cannot be, they are answered instead. */
@@ -116,16 +130,25 @@ function releaseCalls(session: Session): void {
   toClient.release();
 }
 
-/** Answers leave first: the call is done, and its outcome follows in the same turn. */
+/**
+ * Answers leave at once: the call is done and its decision is in the log. The outcome follows with the next decision,
+ * or a few milliseconds later; a crash in between leaves it `unknown`.
+ */
 function releaseAnswers(session: Session): void {
-  const { toServer, toClient, evidence } = session;
-  toClient.release();
+  session.toClient.release();
+  session.toServer.release();
+  session.outcomesDue ??= setTimeout(() => {
+    session.outcomesDue = undefined;
+    writeOutcomes(session);
+  }, OUTCOME_DELAY_MS);
+}
+
+function writeOutcomes(session: Session): void {
   try {
-    evidence.flush();
+    session.evidence.flush();
   } catch (error) {
     session.warn(error instanceof Error ? error.message : String(error));
   }
-  toServer.release();
 }
 
 async function answersRead(judge: Judge, upstream: ProcessUpstream): Promise<void> {
