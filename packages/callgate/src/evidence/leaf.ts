@@ -24,7 +24,7 @@ const LIMITS: readonly Limits[] = [
 
 /** Why a process's records do not simply follow each other; leaf of type `recovery`. */
 export interface Recovery {
-  readonly cause: 'unclosed' | 'torn' | 'damaged' | 'missing' | 'accepted-rollback';
+  readonly cause: 'unclosed' | 'torn' | 'damaged' | 'missing';
   readonly segment?: number;
   /** Bytes cut behind the last valid frame, and where that was. */
   readonly bytes?: number;
@@ -32,8 +32,6 @@ export interface Recovery {
   /** Sequences from `from` up to and without `to` are lost. */
   readonly from?: number;
   readonly to?: number;
-  readonly size?: number;
-  readonly root?: string;
 }
 
 /** The leaf of one record. `committer` has been begun for it. */

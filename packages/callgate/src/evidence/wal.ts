@@ -37,7 +37,7 @@ export interface EvidenceOptions {
   readonly now: () => number;
   /** Microseconds of a clock that never steps. */
   readonly mono: () => number;
-  /** The high-water mark; `<home>/state/evidence-mark.json` unless given. */
+  /** The high-water mark; `state/evidence-mark.json` beside `keysDir` unless given. */
   readonly markFile?: string;
   /** Whether this process seals (off the path, about 300 ms after opening). Default true. */
   readonly sealing?: boolean;
@@ -61,7 +61,7 @@ const PENDING_MAX = 64 << 20;
  * the home cannot be written, CG_EVIDENCE_KEY_OPEN when a key file is readable by others.
  */
 export function openEvidence(options: EvidenceOptions): Evidence {
-  const markFile = options.markFile ?? join(dirname(options.dir), 'state', 'evidence-mark.json');
+  const markFile = options.markFile ?? join(dirname(options.keysDir), 'state', 'evidence-mark.json');
   refuseRollback({ dir: options.dir, keysDir: options.keysDir, markFile });
   return new WriteAhead(options, markFile);
 }
