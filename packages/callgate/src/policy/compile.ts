@@ -98,6 +98,7 @@ function compileBase(texts: Texts, options: CompileOptions): readonly CompiledRu
     compileRule(doc, ['rules', index], true, setting),
   );
   if (issues.length > 0) throw new PolicyError(issues);
+  document.release();
   return rules;
 }
 

@@ -110,6 +110,8 @@ export interface PolicyDocument {
   readonly broken: ReadonlySet<number>;
   /** Makes an issue at a node; `offset` counts from the start of its text, where the text has no escapes. */
   issueAt(path: NodePath, code: string, message: string, remedy?: string, offset?: number): Issue;
+  /** Lets the syntax tree go: compiled rules stay, their text need not. Issues made later stand at the beginning. */
+  release(): void;
 }
 
 interface Reading {
@@ -126,9 +128,9 @@ interface Reading {
  * Never throws.
  */
 export function readDocument(file: string, source: string): PolicyDocument {
-  const text = source.startsWith('\uFEFF') ? source.slice(1) : source;
+  let text = source.startsWith('\uFEFF') ? source.slice(1) : source;
   const reading = openReading(file);
-  const doc = parse(text, reading);
+  let doc = parse(text, reading);
   let policy: Partial<PolicyDoc> = {};
   if (doc !== undefined) {
     const read = readNode(doc.contents, POLICY_SHAPE, [], reading);
@@ -142,6 +144,10 @@ export function readDocument(file: string, source: string): PolicyDocument {
     broken: reading.broken,
     issueAt: (path, code, message, remedy, offset) =>
       placed(reading, startOf(doc, path, text, offset), code, message, remedy),
+    release() {
+      doc = undefined;
+      text = '';
+    },
   };
 }
 

@@ -66,6 +66,7 @@ export function severity(effect: Effect | 'abstain'): number {
 export function openEngine(rules: readonly CompiledRule[], fallback: (named: Named) => Verdict): Engine {
   const index = indexRules(rules);
   const cache = openPlanCache<Plan>(index.names);
+  const forgets = [...new Set(rules.map((rule) => rule.forget))];
   const planOf = (named: Named): Plan => {
     const hit = cache.get(named);
     if (hit !== undefined) return hit;
@@ -81,6 +82,8 @@ export function openEngine(rules: readonly CompiledRule[], fallback: (named: Nam
         return evaluate(plan, call);
       } catch (cause) {
         return faulty(cause);
+      } finally {
+        for (const forget of forgets) forget();
       }
     },
     pathsNeeded: (named) => planOf(named).paths,
@@ -181,12 +184,12 @@ function candidateOf(rule: CompiledRule, joining: readonly CompiledRule[]): Cand
     rule,
     condition: rule.condition,
     permissive: rule.effect === 'allow',
-    decision: Object.freeze({
+    decision: {
       effect: rule.effect ?? rule.onError,
       rule: rule.name,
       reason: rule.reason,
-      obligations: obligations.length === 0 ? EMPTY : Object.freeze(obligations),
-    }),
+      obligations: obligations.length === 0 ? EMPTY : obligations,
+    },
   };
 }
 
@@ -231,7 +234,8 @@ function indexRules(rules: readonly CompiledRule[]): RuleIndex {
     names: byTool.size + byMethod.size,
     candidates(named) {
       const tools = named.tool === undefined ? EMPTY : (byTool.get(named.tool) ?? EMPTY);
-      const unnamed = named.tool === undefined && named.method === 'tools/call' ? [...byTool.values()].flat() : EMPTY;
+      const unnamed =
+        named.tool === undefined && named.method === 'tools/call' ? [...new Set([...byTool.values()].flat())] : EMPTY;
       const positions = [
         ...new Set([...tools, ...unnamed, ...(byMethod.get(named.method) ?? EMPTY), ...others]),
       ].toSorted((a, b) => a - b);

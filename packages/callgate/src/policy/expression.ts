@@ -1,24 +1,19 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
 import type { Literal } from './document.ts';
+import { annotationFact, factOf, FACTS, type Lookup, principalFact } from './expression-facts.ts';
 import { type Binary, type Expr, ExpressionError, parseExpression } from './expression-parse.ts';
+import { arithmetic, isEqual, isIn, ordered, sizeOf, type Value } from './expression-values.ts';
 import { allStrings, type FieldPath, isObject, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { suggest } from './issue.ts';
-import { calculate, compareNumbers, isNumeric } from './numbers.ts';
 import { MAX_SCANNED } from './pattern.ts';
-import { HINTS } from './schema.ts';
 import type { Condition, Report, Scope } from './scope.ts';
-import { type Hint, hintOf } from './target.ts';
-import { anyTrue, type Truth, Unsure } from './truth.ts';
+import { anyTrue, both, type Truth, Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';
 
-type Value = Json | Unsure;
 type Eval = (call: Call) => Value;
-/** Like Eval, with undefined for "not there". */
-type Lookup = (call: Call) => Value | undefined;
 
-const MAX_LIST = 10_000;
 const MAX_STEPS = 100_000;
 
 /** A variable of `exists` or `all`: where its value stands, and the field it walks. */
@@ -42,8 +37,9 @@ interface Context {
 export function compileExpression(text: string, scope: Scope, report: Report): Condition {
   try {
     const steps = { left: MAX_STEPS };
-    const expr = parseExpression(text);
-    const evaluate = compileTruth(expr, { scope, report, variables: new Map(), frame: [], steps });
+    const frame: Json[] = [];
+    const evaluate = compileTruth(parseExpression(text), { scope, report, variables: new Map(), frame, steps });
+    if (!walks(text)) return evaluate;
     return (call) => {
       steps.left = MAX_STEPS;
       return evaluate(call);
@@ -53,6 +49,11 @@ export function compileExpression(text: string, scope: Scope, report: Report): C
     report(error.code, `${error.message} (character ${error.at + 1} of the expression)`, error.remedy, error.at);
     return () => new Unsure('the expression did not load');
   }
+}
+
+/** Whether the text can contain a walk, which counts steps. */
+function walks(text: string): boolean {
+  return text.includes('exists') || text.includes('all');
 }
 
 /** Compiles an expression that must be true or false. */
@@ -91,6 +92,8 @@ function compileTruth(expr: Expr, context: Context): (call: Call) => Truth {
 }
 
 function conjunction(parts: readonly ((call: Call) => Truth)[]): (call: Call) => Truth {
+  const [first, second] = parts;
+  if (parts.length === 2 && first !== undefined && second !== undefined) return both(first, second);
   return (call) => {
     let unsure: Unsure | undefined;
     for (const part of parts) {
@@ -150,7 +153,10 @@ function compileValue(expr: Expr, context: Context): Eval {
       return (call) => arithmetic('-', 0, of(call));
     }
     case 'binary':
-      return compileBinary(expr.op, compileValue(expr.left, context), compileValue(expr.right, context));
+      return (
+        compareWithLiteral(expr.op, expr.left, expr.right, context) ??
+        compileBinary(expr.op, compileValue(expr.left, context), compileValue(expr.right, context))
+      );
     case 'choose': {
       const test = compileTruth(expr.test, context);
       const yes = compileValue(expr.yes, context);
@@ -183,155 +189,93 @@ function compileLiteral(expr: Expr & { kind: 'literal' }, context: Context): Lit
   );
 }
 
-const FACTS = [
-  'args',
-  'result',
-  'tool',
-  'prompt',
-  'resource',
-  'server',
-  'method',
-  'direction',
-  'principal',
-  'annotations',
-];
-const LATER_FACTS: Readonly<Record<string, string>> = {
-  labels: 'match and args',
-  findings: 'redact: { classes: [secret] }',
-  threat: 'redact: { classes: [secret] }',
-  task: 'principal.id',
-  trace: 'principal.id',
-  time: 'an ask rule',
-  http: 'args',
-  intent: 'tool names',
-  transport: 'match: { server: ... }',
-};
-const PRINCIPAL = ['id', 'agent', 'user', 'roles', 'chain', 'assurance'] as const;
-
 /** Names, members and indices: what may be there or not. */
 function compileLookup(expr: Expr, context: Context): Lookup {
   switch (expr.kind) {
-    case 'name':
-      return compileName(expr, context);
+    case 'name': {
+      const variable = context.variables.get(expr.name);
+      if (variable === undefined) return factOf(expr, context.scope);
+      const { frame } = context;
+      return () => frame[variable.slot];
+    }
     case 'member':
       if (expr.of.kind === 'name' && !context.variables.has(expr.of.name)) {
         if (expr.of.name === 'principal') return principalFact(expr);
-        if (expr.of.name === 'annotations') return annotationFact(expr, context);
+        if (expr.of.name === 'annotations') return annotationFact(expr, context.scope);
       }
-      return ownMember(compileLookup(expr.of, context), () => expr.key, expr);
+      return memberOf(expr.of, expr.key, context);
     case 'index': {
       const key = compileValue(expr.key, context);
-      return ownMember(compileLookup(expr.of, context), key, expr);
+      if (expr.key.kind === 'literal' && typeof expr.key.value === 'string') {
+        return memberOf(expr.of, expr.key.value, context);
+      }
+      return indexedMember(compileLookup(expr.of, context), key, expr.of);
     }
     default:
       return compileValue(expr, context);
   }
 }
 
-function compileName(expr: Expr & { kind: 'name' }, context: Context): Lookup {
-  const { name, at } = expr;
-  const variable = context.variables.get(name);
-  if (variable !== undefined) return () => context.frame[variable.slot];
-  switch (name) {
-    case 'args':
-    case 'result':
-      if (context.scope.subject !== name) throw wrongSubject(name, context.scope.subject, at);
-      context.scope.uses('subject');
-      return (call) => call.args();
-    case 'tool':
-      return (call) => call.tool;
-    case 'prompt':
-      return (call) => call.prompt;
-    case 'resource':
-      return (call) => call.uri;
-    case 'server':
-      return (call) => call.server;
-    case 'method':
-      return (call) => call.method;
-    case 'direction':
-      return (call) => call.direction;
-    case 'principal':
-      throw new ExpressionError(
-        'principal is not a value',
-        at,
-        `name a member: ${PRINCIPAL.map((key) => `principal.${key}`).join(', ')}`,
-      );
-    case 'annotations':
-      throw new ExpressionError(
-        'annotations is not a value',
-        at,
-        `name a member: ${HINTS.map((key) => `annotations.${key}`).join(', ')}`,
-      );
-    default: {
-      const instead = Object.hasOwn(LATER_FACTS, name) ? LATER_FACTS[name] : undefined;
-      if (instead !== undefined)
-        throw new ExpressionError(
-          `"${name}" is not part of this version of the policy language`,
-          at,
-          `use ${instead}`,
-          'CG_POLICY_NOT_YET',
-        );
-      throw new ExpressionError(
-        `there is no fact "${name}"`,
-        at,
-        suggest(name, FACTS, name === 'uri' ? 'resource' : name === 'arguments' ? 'args' : undefined),
-      );
-    }
-  }
+/** A member by a written-out key; of the arguments themselves, through the lookups that all rules share. */
+function memberOf(of: Expr, key: string, context: Context): Lookup {
+  const owner = compileLookup(of, context);
+  const isSubject =
+    of.kind === 'name' && (of.name === 'args' || of.name === 'result') && !context.variables.has(of.name);
+  return isSubject ? context.scope.argument(key) : namedMember(owner, key, of);
 }
 
-function wrongSubject(name: 'args' | 'result', subject: Scope['subject'], at: number): ExpressionError {
-  if (subject === 'none') {
-    return new ExpressionError(
-      `"${name}" is not there in every direction this rule covers`,
-      at,
-      'write one rule for direction: call and one for direction: result',
-    );
-  }
-  return name === 'args'
-    ? new ExpressionError('a rule for direction: result has no args', at, 'use result')
-    : new ExpressionError(
-        'there is no result yet when a call is judged',
-        at,
-        'add `direction: result` to match, or use args',
-      );
+/** An own property; undefined when there is none. */
+function namedMember(of: Lookup, key: string, owner: Expr): Lookup {
+  return (call) => {
+    const from = of(call);
+    if (from === undefined || from instanceof Unsure) return from;
+    if (isObject(from)) return Object.hasOwn(from, key) ? from[key] : undefined;
+    return new Unsure(`${describe(owner)} is ${typeName(from)}, not an object`);
+  };
 }
 
-function principalFact(expr: Expr & { kind: 'member' }): Lookup {
-  const key = PRINCIPAL.find((name) => name === expr.key);
-  if (key === undefined)
-    throw new ExpressionError(
-      `principal has no "${expr.key}"`,
-      expr.at,
-      suggest(expr.key, PRINCIPAL, expr.key === 'role' ? 'roles' : undefined),
-    );
-  return (call) => call.principal[key];
-}
-
-function annotationFact(expr: Expr & { kind: 'member' }, context: Context): Lookup {
-  const hint = HINTS.find((name) => name === expr.key) as Hint | undefined;
-  if (hint === undefined)
-    throw new ExpressionError(`annotations has no "${expr.key}"`, expr.at, suggest(expr.key, HINTS));
-  context.scope.uses('annotations');
-  return (call) => hintOf(call, hint);
-}
-
-/** Own properties and array elements only; undefined when there is none. */
-function ownMember(of: Lookup, key: Eval, expr: Expr): Lookup {
-  const owner = expr.kind === 'member' || expr.kind === 'index' ? describe(expr.of) : '';
+/** An own property or an array element; undefined when there is none. */
+function indexedMember(of: Lookup, key: Eval, owner: Expr): Lookup {
   return (call) => {
     const from = of(call);
     if (from === undefined || from instanceof Unsure) return from;
     const name = key(call);
     if (name instanceof Unsure) return name;
     if (Array.isArray(from)) {
-      return typeof name === 'number' && Number.isInteger(name)
+      const isIndex = typeof name === 'number' && Number.isInteger(name);
+      return isIndex
         ? (from as readonly Json[])[name]
-        : new Unsure(`${owner} is a list, and its index ${typeName(name)}`);
+        : new Unsure(`${describe(owner)} is a list, and its index ${typeName(name)}`);
     }
-    if (!isObject(from)) return new Unsure(`${owner} is ${typeName(from)}, not an object`);
-    if (typeof name !== 'string') return new Unsure(`a key of ${owner} is ${typeName(name)}, not text`);
+    if (!isObject(from)) return new Unsure(`${describe(owner)} is ${typeName(from)}, not an object`);
+    if (typeof name !== 'string') return new Unsure(`a key of ${describe(owner)} is ${typeName(name)}, not text`);
     return Object.hasOwn(from, name) ? from[name] : undefined;
+  };
+}
+
+/** The common case, kept short: something compared with a written-out number or text. */
+function compareWithLiteral(op: Binary, left: Expr, right: Expr, context: Context): Eval | undefined {
+  if (right.kind !== 'literal' || left.kind === 'literal') return undefined;
+  const bound = compileLiteral(right, context);
+  const value = compileValue(left, context);
+  if (typeof bound === 'number') {
+    const below = op === '<' || op === '<=';
+    if (!below && op !== '>' && op !== '>=') return undefined;
+    const orEqual = op === '<=' || op === '>=';
+    const holds = (order: number): boolean => (order === 0 ? orEqual : order < 0 === below);
+    return (call) => {
+      const found = value(call);
+      if (typeof found !== 'number') return ordered(found, bound, holds);
+      return found === bound ? orEqual : found < bound === below;
+    };
+  }
+  if (typeof bound !== 'string' || (op !== '==' && op !== '!=')) return undefined;
+  const wanted = op === '==';
+  return (call) => {
+    const found = value(call);
+    if (typeof found === 'string') return (found === bound) === wanted;
+    const truth = isEqual(found, bound);
+    return typeof truth === 'boolean' ? truth === wanted : truth;
   };
 }
 
@@ -359,66 +303,6 @@ function compileBinary(op: Binary, left: Eval, right: Eval): Eval {
     case '>=':
       return (call) => ordered(left(call), right(call), (order) => order >= 0);
   }
-}
-
-function arithmetic(op: '+' | '-' | '*', a: Value, b: Value): Value {
-  if (a instanceof Unsure) return a;
-  if (b instanceof Unsure) return b;
-  if (!isNumeric(a) || !isNumeric(b))
-    return new Unsure(`"${op}" needs numbers, found ${typeName(isNumeric(a) ? b : a)}`);
-  return calculate(op, a, b);
-}
-
-function ordered(a: Value, b: Value, holds: (order: number) => boolean): Truth {
-  if (a instanceof Unsure) return a;
-  if (b instanceof Unsure) return b;
-  if (typeof a === 'string' && typeof b === 'string') return holds(a < b ? -1 : a > b ? 1 : 0);
-  if (!isNumeric(a) || !isNumeric(b)) return new Unsure(`${typeName(a)} and ${typeName(b)} have no order`);
-  const order = compareNumbers(a, b);
-  return order instanceof Unsure ? order : holds(order);
-}
-
-function isEqual(a: Value, b: Value): Truth {
-  if (a instanceof Unsure) return a;
-  if (b instanceof Unsure) return b;
-  if (a === null || b === null) return a === b;
-  if (isNumeric(a) && isNumeric(b)) {
-    const order = compareNumbers(a, b);
-    return order instanceof Unsure ? order : order === 0;
-  }
-  if (Array.isArray(a) && Array.isArray(b)) return equalLists(a as readonly Json[], b as readonly Json[]);
-  if (typeof a !== typeof b || typeof a === 'object')
-    return new Unsure(`${typeName(a)} is compared with ${typeName(b)}`);
-  return a === b;
-}
-
-function equalLists(a: readonly Json[], b: readonly Json[]): Truth {
-  if (a.length !== b.length) return false;
-  let unsure: Unsure | undefined;
-  for (const [index, element] of a.entries()) {
-    const truth = isEqual(element, b[index] as Json);
-    if (truth === false) return false;
-    if (truth !== true) unsure ??= truth;
-  }
-  return unsure ?? true;
-}
-
-/** Element of a list, or key of an object. An element of a type the list does not have is an error, not "absent". */
-function isIn(a: Value, b: Value): Truth {
-  if (a instanceof Unsure) return a;
-  if (b instanceof Unsure) return b;
-  if (isObject(b)) return typeof a === 'string' ? Object.hasOwn(b, a) : new Unsure(`a key is ${typeName(a)}, not text`);
-  if (!Array.isArray(b)) return new Unsure(`"in" needs a list, found ${typeName(b)}`);
-  if (b.length > MAX_LIST) return new Unsure(`a list has more than ${MAX_LIST} elements`);
-  let comparable = b.length === 0;
-  let unsure: Unsure | undefined;
-  for (const element of b as readonly Json[]) {
-    const truth = isEqual(a, element);
-    if (truth === true) return true;
-    if (truth === false) comparable = true;
-    else unsure ??= truth;
-  }
-  return comparable ? false : (unsure ?? false);
 }
 
 const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString'];
@@ -481,8 +365,10 @@ function compileCall(expr: Expr & { kind: 'call' }, context: Context): Eval {
         return value !== undefined && !(value instanceof Unsure);
       };
     }
-    case 'size':
-      return sizeOf(compileValue(subject, context));
+    case 'size': {
+      const value = compileValue(subject, context);
+      return (call) => sizeOf(value(call));
+    }
     case 'anyString': {
       const value = compileValue(subject, context);
       return (call) => {
@@ -556,7 +442,7 @@ function compileMethod(expr: Expr & { kind: 'method' }, context: Context): Eval 
   const of = compileValue(expr.of, context);
   if (name === 'size') {
     if (args.length > 0) throw new ExpressionError('size() takes no value here', at);
-    return sizeOf(of);
+    return (call) => sizeOf(of(call));
   }
   if (args.length !== 1) throw new ExpressionError(`${name}() takes one value`, at);
   const operand = args[0] as Expr;
@@ -569,6 +455,12 @@ function compileMethod(expr: Expr & { kind: 'method' }, context: Context): Eval 
         ? new Unsure('a text is too long to be searched')
         : pattern.test(text),
     );
+  }
+  if (operand.kind === 'literal' && typeof operand.value === 'string') {
+    const by = compileLiteral(operand, context) as string;
+    if (name === 'startsWith') return onText(of, name, (text) => text.startsWith(by));
+    if (name === 'endsWith') return onText(of, name, (text) => text.endsWith(by));
+    return onText(of, name, (text) => text.includes(by));
   }
   const by = compileValue(operand, context);
   return (call) => {
@@ -624,23 +516,8 @@ function compileWalk(expr: Expr & { kind: 'method' }, context: Context): Eval {
 function onText(of: Eval, name: string, test: (text: string) => Truth): Eval {
   return (call) => {
     const text = of(call);
-    if (text instanceof Unsure) return text;
-    return typeof text === 'string' ? test(text) : new Unsure(`${name}() needs a text, found ${typeName(text)}`);
-  };
-}
-
-/** Characters of a text, elements of a list, keys of an object. */
-function sizeOf(of: Eval): Eval {
-  return (call) => {
-    const value = of(call);
-    if (value instanceof Unsure) return value;
-    if (typeof value === 'string') {
-      let count = 0;
-      for (const _ of value) count++;
-      return count;
-    }
-    if (Array.isArray(value)) return value.length;
-    return isObject(value) ? Object.keys(value).length : new Unsure(`size() of ${typeName(value)}`);
+    if (typeof text === 'string') return test(text);
+    return text instanceof Unsure ? text : new Unsure(`${name}() needs a text, found ${typeName(text)}`);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
 import type { Literal, MatcherDoc, NodePath, OperatorDoc } from './document.ts';
-import { allStrings, type FieldPath, isObject, parseField, quantify, testField, typeName } from './field.ts';
+import { allStrings, type FieldPath, parseField, quantify, testField, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { compareNumbers, isNumeric, type Numeric } from './numbers.ts';
 import { MAX_SCANNED } from './pattern.ts';
@@ -60,16 +60,11 @@ export function compileField(
     return () => new Unsure('the field did not load');
   }
   const test = compileMatcher(doc, { path, field: `args.${field}`, all, anyString: false, fieldPath }, scope, reportAt);
-  if (fieldPath.length === 1) return topLevel(fieldPath[0] as string, test);
+  if (fieldPath.length === 1) {
+    const lookup = scope.argument(fieldPath[0] as string);
+    return (call) => test(lookup(call), call);
+  }
   return (call) => testField(call.args(), fieldPath, all, (value) => test(value, call));
-}
-
-/** The common case, without a closure a call. */
-function topLevel(key: string, test: Test): Condition {
-  return (call) => {
-    const args = call.args();
-    return test(isObject(args) && Object.hasOwn(args, key) ? args[key] : undefined, call);
-  };
 }
 
 function compileMatcher(doc: MatcherDoc, at: At, scope: Scope, reportAt: ReportAt): Test {

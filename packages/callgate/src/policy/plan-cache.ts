@@ -26,7 +26,14 @@ export function openPlanCache<T>(known: number): PlanCache<T> {
   let youngSize = 0;
   let oldSize = 0;
 
+  // Calls come in runs to one server: its branch is remembered, so that a lookup is one search by name.
+  let branch: ByName<T> = new Map();
+  let branchDirection = '';
+  let branchServer = '';
+  let branchMethod = '';
+
   const keep = (named: Named, plan: T): void => {
+    branchDirection = '';
     if (youngSize >= half) {
       old = young;
       oldSize = youngSize;
@@ -38,8 +45,19 @@ export function openPlanCache<T>(known: number): PlanCache<T> {
   };
   return {
     get(named) {
-      const hit = find(young, named);
-      if (hit !== undefined) return hit;
+      if (named.method === branchMethod && named.direction === branchDirection && named.server === branchServer) {
+        const quick = branch.get(nameOf(named));
+        if (quick !== undefined) return quick;
+      }
+      const names = young.get(named.direction)?.get(named.server)?.get(named.method);
+      const hit = names?.get(nameOf(named));
+      if (hit !== undefined && names !== undefined) {
+        branch = names;
+        branchDirection = named.direction;
+        branchServer = named.server;
+        branchMethod = named.method;
+        return hit;
+      }
       if (oldSize === 0) return undefined;
       const aged = find(old, named);
       if (aged !== undefined) keep(named, aged);

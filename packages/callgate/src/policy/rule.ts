@@ -7,7 +7,7 @@ import { compileObligations } from './obligations.ts';
 import { compileField } from './operators.ts';
 import type { Condition, Report, Scope, Texts } from './scope.ts';
 import { annotationsHold, compileTarget, type Target } from './target.ts';
-import { allTrue, type Truth, Unsure } from './truth.ts';
+import { allTrue, both, Unsure } from './truth.ts';
 import type { Root } from './under.ts';
 
 /** One rule, compiled. */
@@ -27,6 +27,8 @@ export interface CompiledRule {
   readonly usesSubject: boolean;
   readonly usesAnnotations: boolean;
   readonly file: string;
+  /** Ends a decision: what the conditions remembered of a call is dropped. */
+  readonly forget: () => void;
 }
 
 /** What rules are compiled with. */
@@ -51,6 +53,7 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     effect: doc.effect,
     subject: subjectOf(target),
     home: setting.home,
+    argument: texts.arguments.lookup,
     expand: setting.expand,
     root: setting.root,
     pattern: texts.pattern,
@@ -84,6 +87,7 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     usesSubject: uses.subject,
     usesAnnotations: uses.annotations,
     file: setting.file,
+    forget: texts.arguments.forget,
   };
 }
 
@@ -153,14 +157,7 @@ function join(parts: readonly Condition[]): Condition | undefined {
   const [first, second] = parts;
   if (first === undefined) return undefined;
   if (second === undefined) return first;
-  if (parts.length === 2) {
-    return (call): Truth => {
-      const left = first(call);
-      if (left === false) return false;
-      const right = second(call);
-      return right === false || left === true ? right : left;
-    };
-  }
+  if (parts.length === 2) return both(first, second);
   return (call: Call) => allTrue(parts, (part) => part(call));
 }
 

@@ -1,3 +1,4 @@
+import { type ArgumentLookup, type Arguments, openArguments } from './argument.ts';
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import { compileGlob, type Glob } from './glob.ts';
@@ -13,6 +14,8 @@ export interface Scope {
   /** Whether the arguments or the result is looked at. */
   readonly subject: 'args' | 'result' | 'none';
   readonly home: string | undefined;
+  /** A top-level field of the arguments. */
+  argument(key: string): ArgumentLookup;
   /** Puts `${NAME}` into a text; undefined (and an issue) when one is not set. */
   expand(text: string, report: Report): string | undefined;
   root(text: string, report: Report): Root | undefined;
@@ -31,6 +34,7 @@ export type Condition = (call: Call) => import('./truth.ts').Truth;
 
 /** Shared by all rules of a policy: the same text is compiled once. */
 export interface Texts {
+  readonly arguments: Arguments;
   pattern(source: string, report: Report): Pattern | undefined;
   glob(source: string, report: Report): Glob | undefined;
 }
@@ -40,6 +44,7 @@ export function openTexts(): Texts {
   const patterns = new Map<string, Pattern>();
   const globs = new Map<string, Glob>();
   return {
+    arguments: openArguments(),
     pattern: (source, report) =>
       remember(patterns, source, () => compilePattern(source), 'CG_POLICY_REGEX', 'the pattern does not load', report),
     glob: (source, report) =>

@@ -9,9 +9,19 @@ export class Unsure {
 /** Three-valued truth (Kleene): true, false, or an error that says why. */
 export type Truth = boolean | Unsure;
 
-/** Whether one value meets a condition. */
+/** Kleene "not": an error stays one. */
 export function negate(truth: Truth): Truth {
   return typeof truth === 'boolean' ? !truth : truth;
+}
+
+/** Kleene "and" of two conditions, the second asked only when the first leaves it open. */
+export function both<T>(first: (item: T) => Truth, second: (item: T) => Truth): (item: T) => Truth {
+  return (item) => {
+    const left = first(item);
+    if (left === false) return false;
+    const right = second(item);
+    return right === false || left === true ? right : left;
+  };
 }
 
 /** Kleene "all of": one false decides, else one error does, else true. */
