@@ -1,7 +1,7 @@
 import { INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR } from './codes.ts';
 import { keywords, VARIANT } from './keywords.ts';
 import { METHODS } from './methods.ts';
-import { salvage } from './salvage.ts';
+import { pastOddSpace, salvage } from './salvage.ts';
 import type { ScanFault, Scanner } from './scan.ts';
 import { ARRAY, NULL, NUMBER, OBJECT, STRING } from './scan.ts';
 import { numberAt, stringAt, textIs } from './tape.ts';
@@ -385,21 +385,5 @@ function codeOf(fault: ScanFault): number {
       return INVALID_REQUEST;
     default:
       return PARSE_ERROR;
-  }
-}
-
-/** Past what some parser might take for white space: a batch hidden behind it is still a batch. */
-function pastOddSpace(bytes: Uint8Array, start: number, end: number): number {
-  let i = start;
-  for (;;) {
-    const a = i < end ? bytes[i]! : -1;
-    const b = i + 1 < end ? bytes[i + 1]! : -1;
-    const c = i + 2 < end ? bytes[i + 2]! : -1;
-    if (a >= 0 && a <= 0x20) i += 1;
-    else if (a === 0xc2 && (b === 0xa0 || b === 0x85)) i += 2;
-    else if (a === 0xef && b === 0xbb && c === 0xbf) i += 3;
-    else if (a === 0xe2 && (b === 0x80 || b === 0x81) && c >= 0x80) i += 3;
-    else if (a === 0xe3 && b === 0x80 && c === 0x80) i += 3;
-    else return i;
   }
 }

@@ -36,10 +36,10 @@ export function salvageId(bytes: Uint8Array, start: number, end: number): string
 
 /** As `salvageId`, and what kind of message it seems to be. */
 export function salvage(bytes: Uint8Array, start: number, end: number): Salvaged {
-  const trace: Trace = { ids: 0, idText: undefined, asks: false, answers: false };
-  if (forward(bytes, start, end, trace)) return summary(trace);
-  // It closed more than it opened: the last part of a line.
-  const tail: Trace = { ids: 0, idText: undefined, asks: false, answers: false };
+  const trace = blank();
+  if (bytes[pastOddSpace(bytes, start, end)] === 0x7b && forward(bytes, start, end, trace)) return summary(trace);
+  // It does not begin as a message, or closes more than it opened: the last part of a line.
+  const tail = blank();
   backward(bytes, start, end, tail);
   return summary(tail);
 }
@@ -50,10 +50,14 @@ export function salvage(bytes: Uint8Array, start: number, end: number): Salvaged
  * @param tail its last bytes, none of which are in `head`
  */
 export function salvageOversize(head: Uint8Array, tail: Uint8Array): Salvaged {
-  const trace: Trace = { ids: 0, idText: undefined, asks: false, answers: false };
+  const trace = blank();
   forward(head, 0, head.length, trace);
   backward(tail, 0, tail.length, trace);
   return summary(trace);
+}
+
+function blank(): Trace {
+  return { ids: 0, idText: undefined, asks: false, answers: false };
 }
 
 function summary(trace: Trace): Salvaged {
@@ -120,7 +124,11 @@ function backward(bytes: Uint8Array, start: number, end: number, trace: Trace): 
       i = open;
     } else if (byte === 0x7d || byte === 0x5d) depth++;
     else if (byte === 0x7b || byte === 0x5b) {
-      if (--depth === 0) return;
+      if (--depth === 0) {
+        // Something stands before the object that just opened, so it was not the message: its id means nothing.
+        if (pastOddSpace(bytes, start, i) !== i) trace.ids += 2;
+        return;
+      }
       if (depth === 1) value = i;
     } else if (depth === 1) {
       if (byte === 0x3a) colonSeen = true;
@@ -206,4 +214,20 @@ function pastSpace(bytes: Uint8Array, from: number, end: number): number {
 
 function isSpace(byte: number): boolean {
   return byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d;
+}
+
+/** The first byte that no parser takes for white space: what hides behind odd space is judged like what does not. */
+export function pastOddSpace(bytes: Uint8Array, start: number, end: number): number {
+  let i = start;
+  for (;;) {
+    const a = i < end ? bytes[i]! : -1;
+    const b = i + 1 < end ? bytes[i + 1]! : -1;
+    const c = i + 2 < end ? bytes[i + 2]! : -1;
+    if (a >= 0 && a <= 0x20) i += 1;
+    else if (a === 0xc2 && (b === 0xa0 || b === 0x85)) i += 2;
+    else if (a === 0xef && b === 0xbb && c === 0xbf) i += 3;
+    else if (a === 0xe2 && (b === 0x80 || b === 0x81) && c >= 0x80) i += 3;
+    else if (a === 0xe3 && b === 0x80 && c === 0x80) i += 3;
+    else return i;
+  }
 }

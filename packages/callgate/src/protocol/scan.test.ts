@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KEY, NUMBER, OBJECT, Scanner, STRING } from './scan.ts';
 import type { ScanFaultCode } from './scan.ts';

@@ -4,7 +4,7 @@ import type { ScanFaultCode, TokenFault } from './lexis.ts';
 import { ARRAY, ESCAPED, FALSE, KEY, NULL, NUMBER, OBJECT, STRING, Tape, TRUE } from './nodes.ts';
 
 export type { ScanFaultCode } from './lexis.ts';
-export { ARRAY, ESCAPED, FALSE, KEY, NULL, NUMBER, OBJECT, STRING, Tape, TRUE } from './nodes.ts';
+export { ARRAY, FALSE, KEY, NULL, NUMBER, OBJECT, STRING, Tape, TRUE } from './nodes.ts';
 
 /** Why a message was not accepted; `offset` counts bytes from its start. */
 export interface ScanFault {
