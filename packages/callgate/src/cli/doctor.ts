@@ -46,16 +46,18 @@ async function examine(
   if (home === undefined) return { checks, config: undefined };
   checks.push({ name: 'home', status: 'ok', message: `${home}, yours alone` });
   const request: ConfigRequest = { flags, env: io.env, cwd: io.cwd, home };
+  let usesRates = false;
   const config = await attempt(checks, 'config', () => loadConfig(request));
   if (config !== undefined) {
     checks.push(checkConfig(config), checkTrust(config));
     for (const message of config.notices) checks.push({ name: 'notice', status: 'note', message });
     const policy = attempt(checks, 'policy', () => checkPolicy(config, request));
-    if (policy !== undefined) checks.push(policy);
+    if (policy !== undefined) checks.push(policy.check);
+    usesRates = policy?.usesRates === true;
   }
   const evidence = config?.evidence.dir ?? evidencePlace(home).dir;
   checks.push(checkWritable('evidence', evidence), checkWritable('state', join(home, 'state')));
-  checks.push(checkKeys(evidencePlace(home).keysDir), checkLog(home, evidence), await checkDatabase());
+  checks.push(checkKeys(evidencePlace(home).keysDir), checkLog(home, evidence), await checkDatabase(usesRates));
   return { checks, config };
 }
 
@@ -137,18 +139,17 @@ function checkTrust({ trust, cwd }: Config): Check {
   }
 }
 
-function checkPolicy(config: Config, request: ConfigRequest): Check {
+function checkPolicy(config: Config, request: ConfigRequest): { check: Check; usesRates: boolean } {
   const { origin, sources } = resolvePolicy(config);
   const { policy } = compileInForce(config, request);
+  const { usesRates } = policy;
+  const name = 'policy';
   if (origin === 'observe') {
     const message = `none: the built-in observe policy allows and records everything (${policy.hash})`;
-    return { name: 'policy', status: 'note', message, remedy: 'Write one with: callgate init' };
+    return { check: { name, status: 'note', message, remedy: 'Write one with: callgate init' }, usesRates };
   }
-  return {
-    name: 'policy',
-    status: 'ok',
-    message: `${sources.map(({ file }) => file).join(', ')} (${origin}, ${policy.hash})`,
-  };
+  const files = sources.map(({ file }) => file).join(', ');
+  return { check: { name, status: 'ok', message: `${files} (${origin}, ${policy.hash})` }, usesRates };
 }
 
 function checkWritable(name: string, directory: string): Check {
@@ -202,7 +203,7 @@ function checkLog(home: string, directory: string): Check {
 }
 
 /** Found by asking for the modules alone; nothing is opened. */
-async function checkDatabase(): Promise<Check> {
+async function checkDatabase(isNeeded: boolean): Promise<Check> {
   const name = 'database';
   // The name is not a literal: the bundler must not look for a module that Node 20 lacks.
   for (const driver of ['node:sqlite', '@photostructure/sqlite']) {
@@ -212,13 +213,10 @@ async function checkDatabase(): Promise<Check> {
     );
     if (found) return { name, status: 'ok', message: driver };
   }
+  const remedy = 'Move to Node 22.13 or newer, or run: npm install @photostructure/sqlite';
+  if (isNeeded) return bad(name, 'No SQLite driver, and the policy has rules with a rate, which need one.', remedy);
   const message = 'no SQLite driver: rules with a rate need one, and logs are read without an index';
-  return {
-    name,
-    status: 'note',
-    message,
-    remedy: 'Move to Node 22.13 or newer, or run: npm install @photostructure/sqlite',
-  };
+  return { name, status: 'note', message, remedy };
 }
 
 /** One row a setting: key, value, where it came from. No secret: variables are shown unfilled, values of env not at all. */

