@@ -141,7 +141,7 @@ add('a bare string', 'refuse', { line: '"hello"' });
 add('an empty object', 'refuse', { line: '{}' });
 add('depth 100,000', 'refuse', anonymous(call(`,"d":${'['.repeat(1e5)}${']'.repeat(1e5)}`)), /deep|depth|nest/i);
 add('64 MB', 'refuse', anonymous(call(`,"s":"${'x'.repeat(64 << 20)}"`)), /large|long|big|size|limit|bytes/i);
-add('a call that pretends to be a notification', 'drop', {
+add('a call that pretends to be a notification', 'refuse', {
   line: '{"jsonrpc":"2.0","method":"tools/call","params":{"name":"raw","arguments":{"marker":"note."}}}',
 });
 add('an answer that nobody asked for', 'drop', {
@@ -173,6 +173,7 @@ async function isAlive(): Promise<boolean> {
 
 const bytesOf = (line: string | Buffer): string =>
   (typeof line === 'string' ? Buffer.from(line) : line).toString('latin1');
+const withoutReturn = (line: string): string => line.replace(/\r$/, '');
 const isRefusal = (line: Line): boolean => line.message?.error !== undefined || line.message?.result?.isError === true;
 
 const outcomes: string[] = [];
@@ -197,12 +198,13 @@ it.each(cases.map((one) => [one.name, one] as const))('%s', async (_name, one) =
   const refused = isRefusal(answer);
   outcomes.push(`${one.name}: ${refused ? 'refused' : 'exact'}`);
   if (one.want !== 'either') expect(refused, answer.text.slice(0, 300)).toBe(one.want === 'refuse');
-  expect(reached).toEqual(refused ? [] : [sent]);
+  // A carriage return belongs to the end of the line, not to the message.
+  expect(reached.map(withoutReturn)).toEqual(refused ? [] : [withoutReturn(sent)]);
   if (one.id !== undefined) expect(answer.text).toContain(`"id":${one.id}`);
   else if (refused) expect(Object.hasOwn(answer.message ?? {}, 'id')).toBe(true);
   if (refused) {
     expect(answer.message?.error?.message ?? '').not.toBe('');
-    if (one.says) expect(answer.message?.error?.message).toMatch(one.says);
+    if (one.says) expect(answer.text).toMatch(one.says);
   }
 });
 

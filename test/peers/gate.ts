@@ -7,15 +7,14 @@ import { fileURLToPath } from 'node:url';
 
 /** The built program; the tests drive nothing else. */
 export const CLI =
-  process.env['CALLGATE_CLI'] ?? fileURLToPath(new URL('../../packages/callgate/dist/cli.js', import.meta.url));
+  process.env['GATE_UNDER_TEST'] ?? fileURLToPath(new URL('../../packages/callgate/dist/cli.js', import.meta.url));
 
 export const peer = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Allows every message in every direction. */
+/** Allows every message in every direction: a rule that names a method covers what the server asks, too. */
 export const ALLOW_ALL = `version: 1
 rules:
   - { id: all, match: { method: "*" }, effect: allow }
-  - { id: all-requests, match: { method: "*", direction: request }, effect: allow }
 `;
 
 /** A directory of its own for one test: home, policy and files. */
@@ -53,8 +52,10 @@ export class Bench {
     ];
   }
 
+  /** The environment of the tests less what is meant for a gate, and this home. */
   get env(): NodeJS.ProcessEnv {
-    return { ...process.env, CALLGATE_HOME: this.home };
+    const others = Object.entries(process.env).filter(([name]) => !name.startsWith('CALLGATE_'));
+    return { ...Object.fromEntries(others), CALLGATE_HOME: this.home };
   }
 
   /** Runs another command of the program over this home. */
