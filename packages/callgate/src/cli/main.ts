@@ -49,7 +49,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const named = COMMANDS.find(({ name }) => name === (ALIASES[first] ?? first));
   const isServer = first === '--' || (first.startsWith('-') && argv.includes('--'));
   const command = named ?? (isServer ? COMMANDS.find(({ name }) => name === 'run') : undefined);
-  if (command === undefined) return await unknownCommand(first, COMMANDS, [...Object.keys(ALIASES)], HINTS);
+  if (command === undefined) return await unknownCommand(first, COMMANDS, Object.keys(ALIASES), HINTS);
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   if (own.includes('--help') || own.includes('-h')) {
     const { commandHelp } = await import('./help.ts');

@@ -92,11 +92,11 @@ function section(title: string, rows: readonly string[]): string[] {
 function commands(set: FileSet): string[] {
   return [...(set.document?.servers ?? [])].map(([name, { keys }]) => {
     const args = (keys.get('args')?.value ?? []) as readonly string[];
-    const words = [String(keys.get('command')?.value), ...args].map((word) =>
+    const words = [keys.get('command')?.value as string, ...args].map((word) =>
       /^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word),
     );
-    const cwd = keys.get('cwd')?.value;
-    return `${name}: ${words.join(' ')}${cwd === undefined ? '' : ` (in ${String(cwd)})`}`;
+    const cwd = keys.get('cwd')?.value as string | undefined;
+    return `${name}: ${words.join(' ')}${cwd === undefined ? '' : ` (in ${cwd})`}`;
   });
 }
 

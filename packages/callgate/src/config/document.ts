@@ -1,4 +1,4 @@
-import type { LineCounter, Node, Pair, YAMLMap } from 'yaml';
+import type { LineCounter, Node, Pair } from 'yaml';
 import type { Place } from '../model/error.ts';
 import type { Issue } from './issues.ts';
 import { didYouMean } from './nearest.ts';
@@ -252,7 +252,7 @@ class Reader {
       return [];
     }
     const seen = new Set<string>();
-    return (node as YAMLMap).items.flatMap((pair) => {
+    return node.items.flatMap((pair) => {
       const keyNode = pair.key as Node;
       const keyPlace = this.#placeOf(keyNode);
       const key = scalarOf(this.#yaml, keyNode);

@@ -9,7 +9,7 @@ import type { FileSet } from './project.ts';
 import { environmentName, OTHER_VARIABLES, SETTINGS } from './settings.ts';
 import type { Value } from './settings.ts';
 import type { TrustRecord, TrustState } from './trust.ts';
-import { checkText, fillIn } from './values.ts';
+import { checkText } from './values.ts';
 
 interface LayerValue {
   readonly value: Value;

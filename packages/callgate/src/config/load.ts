@@ -129,9 +129,9 @@ interface Parts {
 
 function assemble(parts: Parts): Config {
   const { request, cwd, set, trust, resolved, servers } = parts;
-  const value = <T>(key: string) => resolved.values[key] as T;
-  const policy = value<string | undefined>('policy');
-  const dir = value<string | undefined>('evidence.dir');
+  const { values } = resolved;
+  const policy = values['policy'] as string | undefined;
+  const dir = values['evidence.dir'] as string | undefined;
   const policies = projectPolicies(parts);
   const watched = new Set([join(request.home, 'callgate.yaml'), join(request.home, 'policy.yaml')]);
   for (const file of set === undefined ? [] : filesToWatch(set)) watched.add(file);
@@ -141,20 +141,23 @@ function assemble(parts: Parts): Config {
     cwd,
     ...(policy === undefined ? {} : { policy }),
     evidence: {
-      durability: value('evidence.durability'),
-      required: value('evidence.required'),
+      durability: values['evidence.durability'] as Config['evidence']['durability'],
+      required: values['evidence.required'] as boolean,
       ...(dir === undefined ? {} : { dir }),
     },
     servers: servers.servers,
-    refusal: value('refusal'),
+    refusal: values['refusal'] as Config['refusal'],
     limits: {
-      messageBytes: value('limits.messageBytes'),
-      depth: value('limits.depth'),
-      keys: value('limits.keys'),
-      inFlight: value('limits.inFlight'),
+      messageBytes: values['limits.messageBytes'] as number,
+      depth: values['limits.depth'] as number,
+      keys: values['limits.keys'] as number,
+      inFlight: values['limits.inFlight'] as number,
     },
-    log: { level: value('log.level'), format: value('log.format') },
-    fail: value('fail'),
+    log: {
+      level: values['log.level'] as Config['log']['level'],
+      format: values['log.format'] as Config['log']['format'],
+    },
+    fail: values['fail'] as Config['fail'],
     trust,
     sources: Object.assign(resolved.sources, servers.sources),
     written: Object.assign(resolved.written, servers.written),

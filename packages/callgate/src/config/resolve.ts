@@ -95,7 +95,7 @@ export function resolveServers(
 function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill): ServerConfig {
   const text = (key: string) => {
     const written = keys.get(key);
-    return written === undefined ? undefined : fill(written, String(written.value));
+    return written === undefined ? undefined : fill(written, written.value as string);
   };
   const args = keys.get('args');
   const env = Object.create(null) as Record<string, string>;

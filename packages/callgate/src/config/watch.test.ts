@@ -24,7 +24,7 @@ describe('a watched file', () => {
     ['replaced with its old times', (file) => (writeFileSync(file, 'new'), utimesSync(file, 1, 1))],
   ])('is reported when it is %s, each time', async (_how, change) => {
     const file = join(base, 'f');
-    const seen = vi.fn();
+    const seen = vi.fn<(changed: readonly string[]) => void>();
     for (const round of [1, 2]) {
       writeFileSync(file, `old${round}`);
       watch = watchFiles([file, join(base, 'other')], seen);
@@ -37,7 +37,7 @@ describe('a watched file', () => {
 
   it('is reported when it appears, in a directory that appears too', async () => {
     const file = join(base, 'later', 'f');
-    const seen = vi.fn();
+    const seen = vi.fn<(changed: readonly string[]) => void>();
     watch = watchFiles([file], seen);
     mkdirSync(join(base, 'later'));
     writeFileSync(file, 'x');
@@ -46,7 +46,7 @@ describe('a watched file', () => {
 
   it('that is only polled is reported', async () => {
     const file = join(base, 'f');
-    const seen = vi.fn();
+    const seen = vi.fn<(changed: readonly string[]) => void>();
     watch = watchFiles([], seen, [file]);
     writeFileSync(file, 'x');
     await vi.waitFor(() => expect(seen).toHaveBeenCalledWith([file]), { timeout: 10_000 });
@@ -55,7 +55,7 @@ describe('a watched file', () => {
   it('is not reported when it is touched or written with the same content', async () => {
     const [file, other] = [join(base, 'f'), join(base, 'g')];
     writeFileSync(file, 'same');
-    const seen = vi.fn();
+    const seen = vi.fn<(changed: readonly string[]) => void>();
     watch = watchFiles([file, other], seen);
     writeFileSync(file, 'same');
     utimesSync(file, 1, 1);
@@ -66,7 +66,10 @@ describe('a watched file', () => {
 
   it('is not reported after close', async () => {
     const file = join(base, 'f');
-    const [seen, sentinel] = [vi.fn(), vi.fn()];
+    const [seen, sentinel] = [
+      vi.fn<(changed: readonly string[]) => void>(),
+      vi.fn<(changed: readonly string[]) => void>(),
+    ];
     watchFiles([file], seen).close();
     watch = watchFiles([file], sentinel);
     writeFileSync(file, 'x');

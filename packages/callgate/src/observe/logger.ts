@@ -94,7 +94,7 @@ function masked(value: unknown, depth: number, seen: Set<unknown>): unknown {
 
 function describeError(error: Error): Record<string, unknown> {
   const code: unknown = (error as { code?: unknown }).code;
-  return { ...(code === undefined ? {} : { code: String(code) }), message: short(error.message) };
+  return { ...(typeof code !== 'string' ? {} : { code }), message: short(error.message) };
 }
 
 function short(text: string): string {
