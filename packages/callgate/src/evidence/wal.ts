@@ -262,7 +262,12 @@ class WriteAhead implements Evidence {
   async #syncAll(segments: readonly SegmentWriter[]): Promise<void> {
     const directory = this.#segmentIndex !== this.#dirSynced ? syncName(this.#walDir) : undefined;
     const index = this.#segmentIndex;
-    await Promise.all([directory, ...segments.map((segment) => syncFile(segment))]);
+    // All of them to their end, also when one fails: no file may be closed while it is being synced.
+    const results = await Promise.allSettled([
+      directory,
+      ...segments.map((segment) => syncFile(segment, () => this.#segment === segment)),
+    ]);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
     this.#dirSynced = index;
   }
 
@@ -290,13 +295,15 @@ class WriteAhead implements Evidence {
   }
 }
 
-function syncFile(segment: SegmentWriter): Promise<void> {
+/** @param isCurrent tells whether the segment is still written to; the sealer removes those that are ended. */
+function syncFile(segment: SegmentWriter, isCurrent: () => boolean): Promise<void> {
+  const { file, path } = segment;
   return new Promise((resolve, reject) => {
-    fdatasync(segment.file, (error) => {
+    fdatasync(file, (error) => {
       if (error !== null) return reject(error);
-      fstat(segment.file, (failure, stats) => {
+      fstat(file, (failure, stats) => {
         if (failure !== null) reject(failure);
-        else if (stats.nlink === 0) reject(removedError(segment.path));
+        else if (stats.nlink === 0 && isCurrent()) reject(removedError(path));
         else resolve();
       });
     });
