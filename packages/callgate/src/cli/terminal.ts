@@ -120,7 +120,7 @@ function placeText(place: Place): string {
   return `${place.file}:${place.line}:${place.column}`;
 }
 
-const REFUSED_FOR_SAFETY = ['_UNSAFE', '_ROLLBACK', '_FORK'];
+const REFUSED_FOR_SAFETY = ['_KEY_OPEN', '_UNSAFE', '_ROLLBACK', '_FORK'];
 const INVALID_INPUT = ['CG_USAGE_', 'CG_CONFIG_', 'CG_POLICY_', 'CG_NODE_', 'CG_TRUST_', 'CG_INIT_'];
 
 /** The exit code an error ends a command with: 3 refused for safety, 2 usage or invalid file, 1 a check failed, 70 a fault of ours. */
