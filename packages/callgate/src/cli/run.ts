@@ -39,6 +39,8 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   const config = await loadConfig(request);
   const log = createLogger({ stream: io.stderr, level: config.log.level, format: config.log.format, env: io.env });
   const server = flags.values['name'] ?? serverNameOf(command, args);
+  const holder = await holdPolicy(config, request);
+  announce(config, holder.current, log);
   const evidence = openEvidence({
     dir: config.evidence.dir ?? join(home, 'evidence'),
     keysDir: join(home, 'keys'),
@@ -46,9 +48,7 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
     now: Date.now,
     mono: microseconds,
   });
-  const reload = reloadListener(log, evidence);
-  const holder = await holdPolicy(config, request, reload);
-  announce(config, holder.current, log);
+  holder.watch(reloadListener(log, evidence));
 
   const upstream = await startProcess(command, args, { env: io.env, cwd: io.cwd });
   const release = passSignals(upstream);

@@ -26,8 +26,10 @@ export interface PolicyInForce {
 }
 
 export interface PolicyHolder {
-  /** Compiled anew only by `reload`; a broken file leaves what was in force. */
+  /** What is in force; a broken file leaves what was. */
   readonly current: PolicyInForce;
+  /** Starts to watch the files. Changes are seen within a second. */
+  watch(listener: ReloadListener): void;
   /** The home's shared limits. Throws CG_STATE_UNAVAILABLE when the policy in force brought none. */
   limits(): Limits;
   close(): void;
@@ -40,14 +42,11 @@ export interface ReloadListener {
 }
 
 /**
- * Loads, compiles and keeps the policy: at start it throws what is wrong (PolicyError, ConfigError, CG_STATE_*), later a
- * broken edit is reported and the old policy stays. Changes are seen within a second.
+ * Loads, compiles and keeps the policy.
+ * @throws what is wrong with it at the start (PolicyError, ConfigError, CG_STATE_*); later a broken edit is reported to
+ * the listener and the policy before it stays.
  */
-export async function holdPolicy(
-  config: Config,
-  request: ConfigRequest,
-  listener: ReloadListener,
-): Promise<PolicyHolder> {
+export async function holdPolicy(config: Config, request: ConfigRequest): Promise<PolicyHolder> {
   let limits: Limits | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
     const loaded = compileInForce(from, request);
@@ -55,14 +54,14 @@ export async function holdPolicy(
     return loaded;
   };
   let current = await load(config);
-  let watch: FileWatch | undefined;
+  let files: FileWatch | undefined;
   let closed = false;
-  const watchAll = (watched: readonly string[]): void => {
-    watch?.close();
-    if (!closed) watch = watchFiles(watched, () => void reload());
+  const watchAll = (from: Config, listener: ReloadListener): void => {
+    files?.close();
+    files = watchFiles([...new Set([...from.watched, ...current.files])], () => void reload(listener));
   };
   let turn = Promise.resolve();
-  const reload = (): Promise<void> => {
+  const reload = (listener: ReloadListener): Promise<void> => {
     turn = turn.then(async () => {
       try {
         const from = await loadConfig(request);
@@ -70,7 +69,7 @@ export async function holdPolicy(
         if (closed) return;
         const before = current;
         current = next;
-        watchAll(watchedFiles(from, next));
+        watchAll(from, listener);
         if (next.policy.hash !== before.policy.hash) listener.replaced(next, before);
       } catch (error) {
         if (!closed) listener.kept(error);
@@ -78,18 +77,18 @@ export async function holdPolicy(
     });
     return turn;
   };
-  watchAll(watchedFiles(config, current));
   return {
     get current() {
       return current;
     },
+    watch: (listener) => watchAll(config, listener),
     limits() {
       if (limits !== undefined) return limits;
       throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared limits of this home are not open.');
     },
     close() {
       closed = true;
-      watch?.close();
+      files?.close();
       limits?.close();
     },
   };
@@ -112,10 +111,6 @@ export function compileInForce(config: Config, request: ConfigRequest): PolicyIn
     untrusted === undefined ? chosen : combine([chosen, tightenOnly(compile([untrusted], false))], sha256Hex);
   const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
   return { policy, origin: resolved.origin, files };
-}
-
-function watchedFiles(config: Config, inForce: PolicyInForce): string[] {
-  return [...new Set([...config.watched, ...inForce.files])];
 }
 
 async function openLimits(home: string): Promise<Limits> {

@@ -13,7 +13,7 @@ export interface Watchdog {
  * included; a line instead of the end means that the group is gone already.
  */
 const SCRIPT =
-  'read -r group || exit 0; read -r done && exit 0; kill -TERM -- "-$group" 2>/dev/null; sleep 1; kill -KILL -- "-$group" 2>/dev/null';
+  'read -r group || exit 0; read -r done && exit 0; kill -s TERM -- "-$group" 2>/dev/null; sleep 1; kill -s KILL -- "-$group" 2>/dev/null';
 
 /**
  * Starts the watchdog: a shell in a session of its own that holds one end of a pipe, with an empty environment and
