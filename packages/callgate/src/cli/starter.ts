@@ -1,8 +1,46 @@
 /** The text of policies/starter.yaml, which `init` writes; a test holds the two equal. */
-export const STARTER_POLICY = `# placeholder
+export const STARTER_POLICY = `# What every call is judged by. Rules are asked from top to bottom; the first with an effect that matches decides.
+# A rule without an effect only adds its obligations, wherever it stands. docs/policy.md has the language.
+# After a change: callgate policy check policy.yaml
 version: 1
+name: starter
+
+# What no rule decides is refused; the refusal tells the agent, and \`callgate logs\` tells you.
 default: deny
-rules: []
+
+rules:
+  # Commands that delete or overwrite more than can be undone, in any text of any call: \`rm -rf\`, \`rm  -r -f\`,
+  # \`rm --recursive\`, \`mkfs\`, \`dd if=... of=...\`. A hurdle against accidents: quoting can hide a command from a pattern.
+  - id: no-destructive-commands
+    match: { tool: "*" }
+    args:
+      "*":
+        regex: '(?i)(^|[^a-z0-9_.-])(rm(\\s|\\$\\{?IFS\\}?)+((-[a-z-]+|--[a-z-]+)(\\s|\\$\\{?IFS\\}?)+)*(-[a-z]*[rf]|--recursive|--force)|mkfs(\\.[a-z0-9]+)?(\\s|$)|dd\\s+([^\\n]*\\s)?(if|of)=)'
+    effect: deny
+    reason: This command deletes or overwrites more than can be undone.
+
+  # Deleting is asked about first.
+  - id: ask-before-deleting
+    match: { tool: ["delete*", "remove*"] }
+    effect: ask
+    reason: Deleting needs a person's approval.
+
+  # Reading passes. Names only say what a tool claims to do: narrow this with \`server:\` and \`args: { path: { under: ... } }\`.
+  - id: allow-reading
+    match: { tool: ["read_*", "list_*", "get_*", "search_*"] }
+    effect: allow
+
+  # At most 120 calls a minute to each server.
+  - id: server-rate
+    match: { server: "*" }
+    obligations:
+      - rate: { max: 120, per: 1m, key: [server] }
+
+  # Keys, tokens and passwords in results are masked before the agent sees them.
+  - id: strip-secrets
+    match: { direction: result }
+    obligations:
+      - redact: { classes: [secret] }
 `;
 
 /** The callgate.yaml that `init` writes. Everything but the policy stands as a comment with its default. */
