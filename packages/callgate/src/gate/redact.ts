@@ -52,7 +52,7 @@ export function redactEdits(tape: Tape, node: number, obligations: readonly Reda
       const clean = redactText(text, nameOf(tape, node, at), secrets.get(at), bySecret[0], byPattern);
       if (clean !== text) edits.push(replace(tape, at, clean));
     } else if (kind === NUMBER && byPattern.length > 0) {
-      const text = decodeUtf8(tape.bytes, tape.starts[at]!, tape.ends[at]!);
+      const text = decodeUtf8(tape.bytes, tape.starts[at], tape.ends[at]);
       const hit = byPattern.find((obligation) => obligation.pattern!.test(text));
       if (hit !== undefined) edits.push(replace(tape, at, hit.replacement));
     }

@@ -95,7 +95,7 @@ function assignColumns(words: readonly string[]): { column: Uint8Array; width: n
 /** Numbers the states so that the accepting ones come last, then fills every row. */
 function layOut(words: readonly string[], trie: readonly TrieNode[], column: Uint8Array, width: number): Keywords {
   const order = [...trie.keys()].sort((a, b) => Number(trie[a]!.words.length > 0) - Number(trie[b]!.words.length > 0));
-  const rowOf = new Array<number>(trie.length);
+  const rowOf: number[] = Array.from({ length: trie.length }, () => 0);
   for (const [row, node] of order.entries()) rowOf[node] = row * width;
   const size = trie.length * width;
   const table = size < 65_536 ? new Uint16Array(size) : new Uint32Array(size);

@@ -127,7 +127,7 @@ function hidesSyntax(path: string, decoded: boolean): boolean {
 }
 
 function lookAlike(path: string): string | undefined {
-  if (!/[^\x00-\x7f]/.test(path)) return undefined;
+  if (/^[ -~]*$/.test(path)) return undefined;
   if (SLASH_ALIKE.test(path)) return 'it holds a look-alike of a slash';
   if (INVISIBLE.test(path)) return 'it holds an invisible character';
   const folded = path.normalize('NFKC').split('/');

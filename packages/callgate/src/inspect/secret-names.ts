@@ -18,18 +18,24 @@ export const NAME_KEYWORDS: readonly string[] = [
 
 const PASSWORD_WORDS = new Set(['password', 'passwords', 'passwd', 'pwd', 'passphrase', 'passw']);
 const TOKEN_WORDS = new Set([
-  ...['secret', 'secrets', 'token', 'credential', 'credentials', 'authorization', 'cookie', 'apikey', 'apikeys'],
-  ...[
-    'accesskey',
-    'privatekey',
-    'secretkey',
-    'signingkey',
-    'encryptionkey',
-    'accountkey',
-    'authkey',
-    'masterkey',
-    'sharedkey',
-  ],
+  'secret',
+  'secrets',
+  'token',
+  'credential',
+  'credentials',
+  'authorization',
+  'cookie',
+  'apikey',
+  'apikeys',
+  'accesskey',
+  'privatekey',
+  'secretkey',
+  'signingkey',
+  'encryptionkey',
+  'accountkey',
+  'authkey',
+  'masterkey',
+  'sharedkey',
 ]);
 const TOKEN_ENDINGS = [
   'token',

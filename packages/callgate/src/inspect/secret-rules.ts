@@ -127,7 +127,7 @@ export const SECRET_RULES: readonly SecretRule[] = [
   rule('sendinblue-key', ['xkeysib-'], /xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}/iy, 0.97),
   rule(
     'twilio-key',
-    [...'0123456789abcdef'].map((digit) => `sk${digit}`),
+    Array.from('0123456789abcdef', (digit) => `sk${digit}`),
     /SK[0-9a-f]{32}(?![0-9A-Za-z])/y,
     0.85,
     { starts: 'word', judge: varied(6) },

@@ -92,7 +92,7 @@ export function authorizationValue(text: string, at: number): Span | undefined {
   }
   BARE_CREDENTIAL.lastIndex = at;
   const bare = BARE_CREDENTIAL.exec(text);
-  if (bare === null || !/\d/.test(bare[1]!) || new Set(bare[1]!).size < 8) return undefined;
+  if (bare === null || !/\d/.test(bare[1]!) || new Set(bare[1]).size < 8) return undefined;
   const end = at + bare[0].length;
   return { start: end - bare[1]!.length, end };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { rolldown } from 'rolldown';
 import { afterAll, describe, expect, it } from 'vitest';
 import { memoryLimits, sqliteLimits, type Limits, type LimitsDatabase, type Rate } from './limits.ts';
@@ -18,7 +18,7 @@ let files = 0;
 function openFile(file = join(room, `state-${files++}.db`)): LimitsDatabase {
   const database = new DatabaseSync(file);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;');
-  return database as unknown as LimitsDatabase;
+  return database;
 }
 
 const kinds: readonly (readonly [string, (options?: { maxKeys?: number }) => Limits])[] = [
@@ -210,7 +210,7 @@ describe('sqlite limits', () => {
        console.log(passed);`,
     );
     const passed = await Promise.all([taker(file), taker(file)]);
-    expect(passed[0]! + passed[1]!).toBe(300);
+    expect(passed[0] + passed[1]).toBe(300);
   }, 60_000);
 });
 

@@ -76,8 +76,8 @@ interface Refusal {
   readonly freeAt: number;
 }
 
-function later(refusal: Refusal | undefined, index: number, freeAt: number): Refusal {
-  return refusal === undefined || freeAt > refusal.freeAt ? { index, freeAt } : refusal;
+function later(refusal: Refusal | undefined, index: number, time: number): Refusal {
+  return refusal === undefined || time > refusal.freeAt ? { index, freeAt: time } : refusal;
 }
 
 function refused(refusal: Refusal, now: number): Taken {
@@ -98,7 +98,7 @@ export function memoryLimits(options: { readonly maxKeys?: number } = {}): Limit
   const maxKeys = options.maxKeys ?? MOST_KEYS;
   const windows = new Map<string, Window>();
   let clock = Number.NEGATIVE_INFINITY;
-  let sweep = windows.entries();
+  let expiring = windows.entries();
 
   const windowOf = (counter: string): Window => {
     const known = windows.get(counter);
@@ -117,9 +117,9 @@ export function memoryLimits(options: { readonly maxKeys?: number } = {}): Limit
       checkRates(rates, now);
       clock = Math.max(clock, now);
       for (let step = 0; step < SWEEP_AT_ONCE; step++) {
-        const next = sweep.next();
+        const next = expiring.next();
         if (next.done === true) {
-          sweep = windows.entries();
+          expiring = windows.entries();
           break;
         }
         if (next.value[1].expires <= clock) windows.delete(next.value[0]);
