@@ -11,9 +11,9 @@ ${Array.from({ length: 12 }, (_, i) => `  - { id: other-${i}, match: { server: o
     match: { tool: echo }
     args: { message: { regex: "(?i)begin (rsa|ec) private key" } }
     effect: deny
-  - id: not-etc
+  - id: not-there
     match: { tool: echo }
-    args: { path: { startsWith: /etc/ } }
+    args: { city: { in: [Atlantis, Ys] } }
     effect: deny
   - id: not-much
     match: { tool: echo }

@@ -27,4 +27,7 @@ export const rssOf = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/$
 /** The value below which the share `p` of the sorted values lies. */
 export const quantile = (sorted, p) =>
   sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(p * sorted.length) - 1))];
-export const median = (values) => quantile(Float64Array.from(values).sort(), 0.5);
+export function median(values) {
+  const sorted = Float64Array.from(values).sort();
+  return (quantile(sorted, 0.5) + sorted[Math.floor(sorted.length / 2)]) / 2;
+}

@@ -1,8 +1,8 @@
-// npm run bench [-- --quick] [--long] [--write] [--only stdio|micro]
+// npm run bench [-- --quick] [--long] [--write] [--only stdio|micro] [--rounds N] [--cli FILE]
 // Prints each figure beside its budget. --write puts the same into bench/RESULTS.md; --long adds 1,000,000 calls of one gate.
 // Targets of a round run one after the other in fresh processes, the order turned each round; "added" is the median of the
 // differences within a round. Figures compare within one run only.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,7 @@ const { values: flags } = parseArgs({
     write: { type: 'boolean' },
     only: { type: 'string' },
     rounds: { type: 'string' },
+    cli: { type: 'string' },
   },
 });
 const load = flags.quick
@@ -46,7 +47,7 @@ function targets() {
   writeFileSync(policy, TWENTY);
   const gate = (home, ...args) =>
     through(
-      join(root, 'packages/callgate/dist/cli.js'),
+      resolve(flags.cli ?? join(root, 'packages/callgate/dist/cli.js')),
       'run',
       '--policy',
       policy,
@@ -152,11 +153,27 @@ async function measureStdio() {
       `${show(of('callgate', 'startMs'))} ms`,
     ),
   );
+  const gate = all.find((target) => target.name === 'callgate');
+  const paths = existingFiles();
+  const naming = [];
+  for (let i = 0; i < load.rounds; i++)
+    naming.push((await runRound(gate, { ...load, sequential: 0, inFlight: 32, paths })).mainUs);
+  rows.push(budget('main thread CPU a call that names a file (floor looks it up)', median(naming), 'µs', 20, '≤', ''));
   const strict = all.find((target) => target.name === 'callgate strict');
   const many = [];
   for (let i = 0; i < (flags.quick ? 1 : 3); i++)
     many.push((await runRound(strict, { ...load, sequential: 0, inFlight: 256 })).perSecond);
   rows.push(budget('strict, calls a second at 256 in flight, end to end', median(many), '/s', 15_000, '≥', ''));
+}
+
+function existingFiles() {
+  const dir = join(scratch, 'project');
+  mkdirSync(dir);
+  return Array.from({ length: 64 }, (_, i) => {
+    const file = join(dir, `file-${i}.txt`);
+    writeFileSync(file, 'x');
+    return file;
+  });
 }
 
 async function measureLong() {

@@ -4,7 +4,7 @@ import { cpuOf, quantile, rssOf } from './proc.mjs';
 
 /**
  * @param {{ name: string, command: string[], env?: object }} target
- * @param {{ warmup: number, sequential: number, pipelined: number, inFlight: number, onProgress?: (done: number, rssMb: number) => void }} load
+ * @param {{ warmup: number, sequential: number, pipelined: number, inFlight: number, paths?: string[], onProgress?: (done: number, rssMb: number) => void }} load
  * @returns figures in µs, calls a second, MB and ms; throws when an answer is wrong or the target dies
  */
 export async function runRound(target, load) {
@@ -26,7 +26,7 @@ export async function runRound(target, load) {
     const calls = async (count, inFlight, onProgress) => {
       const first = next;
       next += count;
-      return callMany(peer, first, count, inFlight, onProgress);
+      return callMany(peer, { first, count, inFlight, paths: load.paths, onProgress });
     };
     await calls(load.warmup, 1);
     const sequential = load.sequential > 0 ? (await calls(load.sequential, 1)).latencies.sort() : undefined;
@@ -52,8 +52,8 @@ export async function runRound(target, load) {
   }
 }
 
-/** Calls `echo` with ids from `first` on, `inFlight` at a time. */
-async function callMany(peer, first, count, inFlight, onProgress) {
+/** Calls `echo` with ids from `first` on, `inFlight` at a time; each call names one of `paths`, if given. */
+async function callMany(peer, { first, count, inFlight, paths, onProgress }) {
   const latencies = new Float64Array(count);
   const sentAt = new Float64Array(count);
   let sent = 0;
@@ -64,7 +64,8 @@ async function callMany(peer, first, count, inFlight, onProgress) {
       let out = '';
       for (; sent < upTo; sent++) {
         const id = first + sent;
-        out += `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello ${id}","path":"/srv/project/file-${id}.txt","amount":${id % 100},"note":"a call of about two hundred bytes"}}}\n`;
+        const path = paths ? `,"path":"${paths[id % paths.length]}"` : '';
+        out += `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello ${id}","city":"Bonn","amount":${id % 100},"note":"a call of about two hundred bytes"${path}}}}\n`;
         sentAt[sent] = performance.now();
       }
       if (out !== '') peer.send(out);

@@ -154,13 +154,6 @@ describe('a policy', () => {
     expect(answers[0]?.error?.message).toBeTruthy();
     expect(answers[4]?.error?.message).toBeTruthy();
   });
-
-  it('hides from a list what every call of it would be denied', async () => {
-    bench = new Bench('version: 1\nrules:\n  - { id: one, match: { tool: echo }, effect: allow }\n');
-    const client = await start(bench.gated(echo()));
-    const { result } = await client.request('tools/list');
-    expect(result?.tools?.map((tool) => tool.name)).toContain('echo');
-  });
 });
 
 it('counts a limit over all gates of a home', async () => {
