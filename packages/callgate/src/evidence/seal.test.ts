@@ -40,8 +40,16 @@ describe('sealing', () => {
     const head = await sealNow(t.home);
     const leaves = leavesOf(t.place.dir, head.size);
     expect(leaves.map((leaf) => leaf['seq'])).toEqual(leaves.map((_, n) => n));
-    expect(leaves[0]).toMatchObject({ type: 'decision', id: evidence.idOf(0), policy: { effect: 'deny', rule: 'no-writes' } });
-    expect(await verifyDirectory({ dir: t.place.dir, place: t.place })).toMatchObject({ ok: true, size: head.size, root: head.root });
+    expect(leaves[0]).toMatchObject({
+      type: 'decision',
+      id: evidence.idOf(0),
+      policy: { effect: 'deny', rule: 'no-writes' },
+    });
+    expect(await verifyDirectory({ dir: t.place.dir, place: t.place })).toMatchObject({
+      ok: true,
+      size: head.size,
+      root: head.root,
+    });
     await evidence.close();
   });
 
@@ -55,7 +63,11 @@ describe('sealing', () => {
     await evidence.close();
     const head = await sealNow(t.place);
     expect(readdirSync(join(t.place.dir, 'wal'))).toEqual([]);
-    expect(await verifyDirectory({ dir: t.place.dir, place: t.place })).toMatchObject({ ok: true, size: head.size, problems: [] });
+    expect(await verifyDirectory({ dir: t.place.dir, place: t.place })).toMatchObject({
+      ok: true,
+      size: head.size,
+      problems: [],
+    });
     expect(existsSync(join(t.place.dir, 'tile/entries/000.p'))).toBe(false);
   });
 
@@ -105,14 +117,20 @@ describe('sealing', () => {
     evidence.append(decisionRecord(1, { args: Buffer.from('{"note":"canary-7261","big":12345678901234567890}') }));
     await evidence.close();
     const { size } = await sealNow(t.home);
-    const everything = allFiles(t.home).map((file) => readFileSync(file, 'latin1')).join('\n');
+    const everything = allFiles(t.home)
+      .map((file) => readFileSync(file, 'latin1'))
+      .join('\n');
     expect(everything).not.toContain('canary-7261');
     const [leaf] = leavesOf(t.place.dir, size);
     const [place] = [...walkVault(t.place.dir, '2026-03-01')];
     const record = openVault(t.place.dir, t.place.keysDir, '2026-03-01', place?.offset ?? -1, 0);
     expect(record?.args.toString()).toContain('canary-7261');
     const salt = hmac(record?.recordKey ?? Buffer.alloc(0), '/big').subarray(0, 16);
-    const committed = createHash('sha256').update('ev1').update(salt).update('12345678901234567890').digest('base64url');
+    const committed = createHash('sha256')
+      .update('ev1')
+      .update(salt)
+      .update('12345678901234567890')
+      .digest('base64url');
     expect(leaf).toMatchObject({ args: { fields: { '/big': committed } } });
     writeFileSync(join(t.place.keysDir, 'vault', '2026-03-01.key'), Buffer.alloc(32));
     expect(openVault(t.place.dir, t.place.keysDir, '2026-03-01', place?.offset ?? -1, 0)).toBeUndefined();
@@ -121,27 +139,65 @@ describe('sealing', () => {
 
   it.each([
     ['empty arguments', { args: Buffer.from('{}') }],
-    ['arguments that are no JSON', { args: Buffer.from('{"a":') , argsTruncated: 9000 }],
+    ['arguments that are no JSON', { args: Buffer.from('{"a":'), argsTruncated: 9000 }],
     ['a hostile tool name', { tool: `\u202e"},"v":2\\\u0000${'\u{1f600}'.repeat(300)}` }],
     ['a lone surrogate', { tool: 'a\ud800b', target: '\udfff'.repeat(300) }],
-    ['huge everything', {
-      reason: 'r'.repeat(100_000), labels: Array.from({ length: 500 }, (_, n) => `l${n}${'\u0001'.repeat(300)}`),
-      findings: Array.from({ length: 99 }, () => ({ rule: 'x', class: 'secret', pointer: '/'.repeat(999), start: 0, end: 1, confidence: 0.7 })),
-      args: Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`k${n}~/`, n])))),
-    }],
+    [
+      'huge everything',
+      {
+        reason: 'r'.repeat(100_000),
+        labels: Array.from({ length: 500 }, (_, n) => `l${n}${'\u0001'.repeat(300)}`),
+        findings: Array.from({ length: 99 }, () => ({
+          rule: 'x',
+          class: 'secret',
+          pointer: '/'.repeat(999),
+          start: 0,
+          end: 1,
+          confidence: 0.7,
+        })),
+        args: Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`k${n}~/`, n])))),
+      },
+    ],
     ['numbers that are none', { time: Number.NaN, mono: Infinity, argsTruncated: -0 }],
-    ['every field', { target: 'file:///a', client: 'c/1', protocol: '2025-06-18', indeterminate: 'missing /a', obligations: ['redact:x'],
-      labels: ['secret'], principal: { id: 'p', agent: 'a', user: 'u', roles: ['r'], chain: ['c'], assurance: 'pop' as const } }],
+    [
+      'every field',
+      {
+        target: 'file:///a',
+        client: 'c/1',
+        protocol: '2025-06-18',
+        indeterminate: 'missing /a',
+        obligations: ['redact:x'],
+        labels: ['secret'],
+        principal: { id: 'p', agent: 'a', user: 'u', roles: ['r'], chain: ['c'], assurance: 'pop' as const },
+      },
+    ],
   ])('makes a leaf that verifies and stays small from %s', async (_, more) => {
     const evidence = t.open();
     evidence.append(decisionRecord(1, more));
-    evidence.append({ type: 'outcome', time: 2, mono: 3, decision: 0, status: 'tool_error', us: 1.5, bytes: 9, rule: 'x', reason: 'y'.repeat(999), redactions: 2 });
-    evidence.append({ type: 'session', time: 2, mono: 3, detail: { b: 'x'.repeat(9999), a: 1, 'z/~': true } } satisfies EvidenceRecord);
+    evidence.append({
+      type: 'outcome',
+      time: 2,
+      mono: 3,
+      decision: 0,
+      status: 'tool_error',
+      us: 1.5,
+      bytes: 9,
+      rule: 'x',
+      reason: 'y'.repeat(999),
+      redactions: 2,
+    });
+    evidence.append({
+      type: 'session',
+      time: 2,
+      mono: 3,
+      detail: { b: 'x'.repeat(9999), a: 1, 'z/~': true },
+    } satisfies EvidenceRecord);
     await evidence.close();
     const { size } = await sealNow(t.home);
     const report = await verifyDirectory({ dir: t.place.dir, place: t.place });
     expect(report.problems).toEqual([]);
-    for (const leaf of leavesOf(t.place.dir, size)) expect(Buffer.byteLength(canonicalize(leaf))).toBeLessThanOrEqual(8192);
+    for (const leaf of leavesOf(t.place.dir, size))
+      expect(Buffer.byteLength(canonicalize(leaf))).toBeLessThanOrEqual(8192);
   });
 
   it('keeps keys and segments for this user alone', async () => {

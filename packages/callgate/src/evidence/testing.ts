@@ -64,7 +64,15 @@ export function writeCalls(evidence: Evidence, count: number, from = 0): void {
     const decision = evidence.append(record);
     evidence.flush();
     if (record.effect !== 'allow') continue;
-    evidence.append({ type: 'outcome', time: record.time, mono: record.mono, decision, status: 'ok', us: 42, bytes: 7 });
+    evidence.append({
+      type: 'outcome',
+      time: record.time,
+      mono: record.mono,
+      decision,
+      status: 'ok',
+      us: 42,
+      bytes: 7,
+    });
     evidence.flush();
   }
 }

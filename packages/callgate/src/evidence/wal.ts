@@ -143,10 +143,7 @@ class WriteAhead implements Evidence {
     this.#used = 1;
     this.#flushed = this.#next;
     if (this.#batch.length > 4 * BATCH_BYTES) this.#batch = Buffer.alloc(BATCH_BYTES);
-    this.#syncTimer ??= setTimeout(() => {
-      this.#syncTimer = undefined;
-      this.synced().catch(() => {});
-    }, SYNC_WITHIN_MS).unref();
+    this.#armSync();
   }
 
   synced(): Promise<void> {
@@ -183,6 +180,13 @@ class WriteAhead implements Evidence {
     }
   }
 
+  #armSync(): void {
+    this.#syncTimer ??= setTimeout(() => {
+      this.#syncTimer = undefined;
+      this.synced().catch(() => {});
+    }, SYNC_WITHIN_MS).unref();
+  }
+
   #openSegment(): SegmentWriter {
     const time = this.#options.now();
     const index = this.#segmentIndex;
@@ -205,6 +209,7 @@ class WriteAhead implements Evidence {
     if (this.#flushed === 0 || this.#options.now() - segment.openedAt < (this.#options.rotateMs ?? ROTATE_MS)) return;
     try {
       this.#endSegment();
+      this.#armSync();
       this.#segment = this.#openSegment();
     } catch {
       this.#abandonSegment();
