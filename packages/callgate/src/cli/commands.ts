@@ -13,11 +13,13 @@ export interface Command {
   readonly load: () => Promise<Run>;
 }
 
+const HOME_FLAG = ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'] as const;
+
 const RUN_FLAGS: Command['flags'] = [
   ['--policy <file>', 'judge by this policy instead of the one of the project or the home'],
   ['--name <server>', 'the name that rules know the server by'],
   ['--config <file>', 'read this file instead of ./callgate.yaml'],
-  ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'],
+  HOME_FLAG,
   ['--durability batch|strict', 'when a record is synced to disk'],
   ['--refusal result|error', 'how a denied tools/call is answered'],
   ['--fail closed|open', 'what becomes of a call when Callgate itself is at fault'],
@@ -38,8 +40,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'demo',
     summary: 'see calls allowed, denied, redacted and asked, and the evidence verified',
-    usage: ['callgate demo'],
-    flags: [],
+    usage: ['callgate demo [--keep]'],
+    flags: [['--keep', 'keep the home of the demo, to look at']],
     examples: ['callgate demo'],
     load: async () => (await import('./demo.ts')).demoCommand,
   },
@@ -51,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
       ['--global', 'write into the home, for every project'],
       ['--force', 'replace files that are there; each is kept as .bak'],
       ['--dir <directory>', 'write there instead of here'],
+      HOME_FLAG,
     ],
     examples: ['callgate init', 'callgate init --global'],
     load: async () => (await import('./init.ts')).initCommand,
@@ -63,6 +66,7 @@ export const COMMANDS: readonly Command[] = [
       ['--show', 'only show it'],
       ['--yes <hash>', 'accept without asking; <hash> is the sha256:... that --show printed'],
       ['--revoke', 'forget what was accepted'],
+      HOME_FLAG,
     ],
     examples: ['callgate trust --show', 'callgate trust'],
     load: async () => (await import('./trust.ts')).trustCommand,
@@ -70,8 +74,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'policy',
     summary: 'check a policy',
-    usage: ['callgate policy check [<file>]'],
-    flags: [],
+    usage: ['callgate policy check [<file>...] [--json]'],
+    flags: [['--json', 'one JSON object instead of lines']],
     examples: ['callgate policy check policy.yaml'],
     load: async () => (await import('./policy.ts')).policyCommand,
   },
@@ -98,6 +102,8 @@ export const COMMANDS: readonly Command[] = [
     flags: [
       ['--json', 'one JSON object instead of lines'],
       ['--config-show', 'each setting, its value and where it came from; secrets masked'],
+      ['--config <file>', 'check with this file instead of ./callgate.yaml'],
+      HOME_FLAG,
     ],
     examples: ['callgate doctor', 'callgate doctor --config-show'],
     load: async () => (await import('./doctor.ts')).doctorCommand,

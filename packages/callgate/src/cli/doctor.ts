@@ -9,7 +9,7 @@ import { compileInForce } from '../gate/policy-in-force.ts';
 import { CallgateError } from '../model/error.ts';
 import type { Place } from '../model/error.ts';
 import { isSecretName, MASK, maskText } from '../observe/mask.ts';
-import { EXIT, parseFlags, printable, table, wantsColour } from './terminal.ts';
+import { EXIT, parseFlags, printable, table, wantsColour, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 import { nodeTooOld, VERSION } from './version.ts';
 
@@ -23,14 +23,14 @@ interface Check {
 
 /** `callgate doctor [--json] [--config-show]`: can Callgate do its work here? Exit 0 when nothing is bad, else 1. */
 export async function doctorCommand(argv: string[], io: Io): Promise<number> {
-  const flags = parseFlags(argv, { json: true, 'config-show': true, config: 'file' });
+  const flags = parseFlags(argv, { json: true, 'config-show': true, config: 'file', home: 'directory' });
   const extra = [...flags.words, ...(flags.rest ?? [])][0];
   if (extra !== undefined) {
     throw new CallgateError('CG_USAGE_ARGUMENT', `doctor takes no "${extra}".`, {
       remedy: 'See: callgate doctor --help',
     });
   }
-  const { checks, config } = await examine({ config: flags.values['config'] }, io);
+  const { checks, config } = await examine(flags.values, io);
   const shown = flags.switches.has('config-show') && config !== undefined ? configRows(config) : undefined;
   const isHealthy = checks.every(({ status }) => status !== 'bad');
   io.stdout.write(flags.switches.has('json') ? asJson(isHealthy, checks, shown) : asText(isHealthy, checks, shown, io));
@@ -42,10 +42,10 @@ async function examine(
   io: Io,
 ): Promise<{ checks: Check[]; config: Config | undefined }> {
   const checks = [checkNode(), checkAssurance()];
-  const home = attempt(checks, 'home', () => openHome(io.env));
+  const home = attempt(checks, 'home', () => openHome(withHome(io, flags['home'])));
   if (home === undefined) return { checks, config: undefined };
   checks.push({ name: 'home', status: 'ok', message: `${home}, yours alone` });
-  const request: ConfigRequest = { flags, env: io.env, cwd: io.cwd, home };
+  const request: ConfigRequest = { flags: { config: flags['config'] }, env: io.env, cwd: io.cwd, home };
   let usesRates = false;
   const config = await attempt(checks, 'config', () => loadConfig(request));
   if (config !== undefined) {

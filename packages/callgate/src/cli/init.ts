@@ -5,7 +5,7 @@ import { readFileSet } from '../config/project.ts';
 import { recordTrust } from '../config/trust.ts';
 import { CallgateError } from '../model/error.ts';
 import { STARTER_CONFIG, STARTER_POLICY } from './starter.ts';
-import { EXIT, parseFlags } from './terminal.ts';
+import { EXIT, parseFlags, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 
 const FILES: readonly (readonly [name: string, text: string, about: string])[] = [
@@ -15,7 +15,7 @@ const FILES: readonly (readonly [name: string, text: string, about: string])[] =
 
 /** `callgate init [--global] [--force] [--dir d]`: writes a config and a policy that load, and trusts what it wrote. */
 export async function initCommand(argv: string[], io: Io): Promise<number> {
-  const flags = parseFlags(argv, { global: true, force: true, dir: 'directory' });
+  const flags = parseFlags(argv, { global: true, force: true, dir: 'directory', home: 'directory' });
   refuseWords([...flags.words, ...(flags.rest ?? [])]);
   const isGlobal = flags.switches.has('global');
   if (isGlobal && flags.values['dir'] !== undefined) {
@@ -23,7 +23,7 @@ export async function initCommand(argv: string[], io: Io): Promise<number> {
       remedy: 'Keep one of them.',
     });
   }
-  const home = openHome(io.env);
+  const home = openHome(withHome(io, flags.values['home']));
   const directory = isGlobal ? home : resolve(io.cwd, flags.values['dir'] ?? '.');
   const kept = writeAll(directory, flags.switches.has('force'));
   await trustWritten(directory, home);

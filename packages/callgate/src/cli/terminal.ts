@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { CallgateError } from '../model/error.ts';
 import type { Place } from '../model/error.ts';
 import { didYouMean } from '../config/nearest.ts';
@@ -60,6 +61,11 @@ export function parseFlags(argv: readonly string[], spec: FlagSpec): ParsedFlags
     values[name] = value;
   }
   return { values, switches, words, rest: undefined };
+}
+
+/** The environment with the home of `--home`, which may be relative to the working directory. */
+export function withHome(io: Io, directory: string | undefined): Io['env'] {
+  return directory === undefined ? io.env : { ...io.env, CALLGATE_HOME: resolve(io.cwd, directory) };
 }
 
 function unknownFlag(flag: string, spec: FlagSpec): CallgateError {

@@ -8,7 +8,7 @@ import { CallgateError } from '../model/error.ts';
 import { readDocument } from '../policy/document.ts';
 import type { RuleDoc } from '../policy/document.ts';
 import { PolicyError } from '../policy/issue.ts';
-import { confirm, EXIT, parseFlags, printable, table } from './terminal.ts';
+import { confirm, EXIT, parseFlags, printable, table, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 
 /**
@@ -16,14 +16,14 @@ import type { Io } from './terminal.ts';
  * records their hash when the user accepts it, at a terminal or by naming the hash that was shown.
  */
 export async function trustCommand(argv: string[], io: Io): Promise<number> {
-  const flags = parseFlags(argv, { show: true, revoke: true, yes: 'sha256:...' });
+  const flags = parseFlags(argv, { show: true, revoke: true, yes: 'sha256:...', home: 'directory' });
   const extra = [...flags.words, ...(flags.rest ?? [])][0];
   if (extra !== undefined) {
     throw new CallgateError('CG_USAGE_ARGUMENT', `trust takes no "${extra}".`, {
       remedy: 'See: callgate trust --help',
     });
   }
-  const home = openHome(io.env);
+  const home = openHome(withHome(io, flags.values['home']));
   const set = await readFileSet(io.cwd, home);
   if (set === undefined) throw nothingToTrust(io.cwd);
   if (flags.switches.has('revoke')) return revoke(home, set, io);

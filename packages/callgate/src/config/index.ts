@@ -1,9 +1,8 @@
-export { existingHome, homePath, openHome } from './home.ts';
+export { existingHome, openHome } from './home.ts';
 export type { Config, ConfigRequest, PolicySource, ServerConfig, Source } from './config.ts';
 export { loadConfig } from './load.ts';
-export { ConfigError } from './issues.ts';
 export { policyVariables, resolvePolicy } from './policies.ts';
 export type { ResolvedPolicy } from './policies.ts';
-export { recordTrust, revokeTrust, trustState } from './trust.ts';
+export { trustState } from './trust.ts';
 export { watchFiles } from './watch.ts';
 export type { FileWatch } from './watch.ts';
