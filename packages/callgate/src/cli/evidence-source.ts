@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { existingHome, loadConfig } from '../config/index.ts';
+import { existingHome } from '../config/home.ts';
+import { loadConfig } from '../config/index.ts';
 import { evidencePlace, readHead, readMark, sealNow, type EvidencePlace, type LogSource } from '../evidence/index.ts';
 import { CallgateError } from '../model/error.ts';
 import type { Io } from './terminal.ts';
