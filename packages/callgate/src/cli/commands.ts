@@ -14,6 +14,7 @@ export interface Command {
 }
 
 const HOME_FLAG = ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'] as const;
+const EVIDENCE_FLAG = ['--evidence <directory>', 'read this log instead of the one of the home'] as const;
 
 const RUN_FLAGS: Command['flags'] = [
   ['--policy <file>', 'judge by this policy instead of the one of the project or the home'],
@@ -83,15 +84,39 @@ export const COMMANDS: readonly Command[] = [
     name: 'logs',
     summary: 'read the evidence: what was called, what was decided and why',
     usage: ['callgate logs [flags]'],
-    flags: [],
-    examples: ['callgate logs', 'callgate logs --json'],
+    flags: [
+      ['--tool <name>', 'calls of this tool'],
+      ['--server <name>', 'calls to this server'],
+      ['--decision allow|deny|ask|defer', 'calls that were decided so'],
+      ['--status <status>', 'calls that ended so: ok, error, denied, lost, ...'],
+      ['--rule <id>', 'calls that this rule decided'],
+      ['--since <10m|2h|1d|time>', 'calls from then on'],
+      ['--until <10m|2h|1d|time>', 'calls up to then'],
+      ['--limit <number>', 'the newest so many; 50 by default'],
+      ['--json', 'one JSON object a line instead of a table'],
+      ['--follow', 'go on with what comes'],
+      EVIDENCE_FLAG,
+      HOME_FLAG,
+    ],
+    examples: ['callgate logs', 'callgate logs --decision deny --since 1d'],
     load: async () => (await import('./logs.ts')).logsCommand,
   },
   {
     name: 'audit',
     summary: 'verify that no evidence was changed, dropped, moved or put in',
-    usage: ['callgate audit verify'],
-    flags: [],
+    usage: [
+      'callgate audit verify [--against <checkpoint>] [--vkey <file>] [--json]',
+      'callgate audit checkpoint',
+      'callgate audit accept-rollback --size <number>',
+    ],
+    flags: [
+      ['--against <checkpoint file>', 'a checkpoint you kept: finds records that were cut off since'],
+      ['--vkey <key file>', 'the key the log must be signed with'],
+      ['--size <number>', 'accept-rollback: how many records the log once had, as the error says'],
+      ['--json', 'one JSON object instead of lines'],
+      EVIDENCE_FLAG,
+      HOME_FLAG,
+    ],
     examples: ['callgate audit verify'],
     load: async () => (await import('./audit.ts')).auditCommand,
   },

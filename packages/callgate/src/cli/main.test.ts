@@ -53,6 +53,21 @@ describe('the program', () => {
     expect(callgate(['help', name]).out).toBe(out);
   });
 
+  it.each([
+    ['run', '--zzz', '--', 'true'],
+    ['demo', '--zzz'],
+    ['init', '--zzz'],
+    ['trust', '--zzz'],
+    ['policy', 'check', '--zzz'],
+    ['logs', '--zzz'],
+    ['audit', 'verify', '--zzz'],
+    ['doctor', '--zzz'],
+  ])('the help of %s names the flags that it takes, and no other', (...argv) => {
+    const taken = /Flags: (.*)\.$/m.exec(callgate(argv).err)?.[1]?.split(', ');
+    const named = COMMANDS.find(({ name }) => name === argv[0])!.flags.map(([flag]) => flag.split(' ')[0]);
+    expect(named.toSorted()).toEqual(taken?.toSorted());
+  });
+
   it('shows the help of run under its alias', () => {
     expect(callgate(['wrap', '--help']).out).toBe(callgate(['run', '--help']).out);
   });

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -389,6 +390,9 @@ describe('a hostile or odd file', () => {
 
   it('a directory and a pipe in place of a file are refused without waiting', async () => {
     mkdirSync(join(home, 'callgate.yaml'));
+    expect(await codeOf(load())).toBe('CG_CONFIG_UNREADABLE');
+    rmSync(join(home, 'callgate.yaml'), { recursive: true });
+    expect(spawnSync('mkfifo', [join(home, 'callgate.yaml')]).status).toBe(0);
     expect(await codeOf(load())).toBe('CG_CONFIG_UNREADABLE');
   });
 });

@@ -49,17 +49,22 @@ function readBytes(path: string, maxBytes: number): Uint8Array | undefined {
   try {
     const stat = fstatSync(descriptor);
     if (!stat.isFile()) throw unreadable(path, 'it is not a plain file');
-    const buffer = new Uint8Array(maxBytes + 1);
-    let length = 0;
-    for (;;) {
-      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+    // By what is read, not by the size that was: the file may grow meanwhile.
+    let bytes = new Uint8Array(Math.min(stat.size, maxBytes) + 1);
+    for (let length = 0; ;) {
+      const read = readSync(descriptor, bytes, length, bytes.length - length, null);
       length += read;
       if (length > maxBytes) {
         throw new CallgateError('CG_CONFIG_TOO_LARGE', `${path} is larger than ${maxBytes} bytes.`, {
           remedy: 'Make the file smaller.',
         });
       }
-      if (read === 0) return buffer.slice(0, length);
+      if (read === 0) return bytes.subarray(0, length);
+      if (length === bytes.length) {
+        const grown = new Uint8Array(maxBytes + 1);
+        grown.set(bytes);
+        bytes = grown;
+      }
     }
   } finally {
     closeSync(descriptor);
