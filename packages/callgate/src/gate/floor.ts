@@ -58,8 +58,11 @@ const COMMANDS = new Set(
     ' ',
   ),
 );
-/** Parts of names of fields that carry paths: any word in them may be a link. */
-const PATH_KEY = /path|file|dir|uri|url|cwd|root|folder|source|dest|target|src|dst|location|^from$|^to$/;
+/** Ends of names of fields that carry paths: any word in them may be a link. */
+const PATH_ENDS =
+  'path file filename dir directory uri url cwd root folder source dest destination target src dst location'.split(' ');
+/** So many words of a command are looked up even without a slash in them. */
+const MOST_BARE_WORDS = 64;
 
 export function createFloor(place: FloorPlace): Floor {
   const keywords = floorKeywords(place);
@@ -91,29 +94,15 @@ function floorKeywords(place: FloorPlace): Keywords {
     '.yml',
     ...names,
   ];
-  const keys = [
-    'path',
-    'file',
-    'dir',
-    'uri',
-    'url',
-    'cwd',
-    'root',
-    'folder',
-    'source',
-    'dest',
-    'target',
-    'src',
-    'dst',
-    'location',
-  ];
+  const keys = PATH_ENDS.flatMap((end) => [`${end}"`, `${end}s"`]);
   const runs = [
     '"from"',
     '"to"',
     '"command',
     '"cmd',
     '"script',
-    '"arg',
+    '"args',
+    '"argv',
     '"exec',
     '"shell',
     '"bash',
@@ -132,13 +121,19 @@ function floorKeywords(place: FloorPlace): Keywords {
   return { ...compiled, column };
 }
 
+/** What one `judge` has looked at. */
+interface Looks {
+  left: number;
+  readonly seen: Set<string>;
+}
+
 function judgeStrings(strings: Iterable<FloorString>, ground: Ground): FloorHit | undefined {
-  const lookups = { left: MOST_LOOKUPS };
+  const looks: Looks = { left: MOST_LOOKUPS, seen: new Set() };
   const lists = new Map<string, { readonly key: string; readonly words: string[] }>();
   const programs = new Map<string, string>();
   for (const { pointer, key, text } of strings) {
     const name = (key ?? '').toLowerCase().replace(/[^a-z]/g, '');
-    const hit = judgeString(text, name, ground, lookups);
+    const hit = judgeString(text, name, ground, looks);
     if (hit !== undefined) return hit;
     const { parent, last } = splitPointer(pointer);
     if (/^\d+$/.test(last)) {
@@ -157,32 +152,42 @@ function judgeStrings(strings: Iterable<FloorString>, ground: Ground): FloorHit 
   return undefined;
 }
 
-function judgeString(text: string, name: string, ground: Ground, lookups: { left: number }): FloorHit | undefined {
+function judgeString(text: string, name: string, ground: Ground, looks: Looks): FloorHit | undefined {
   if (text === '') return undefined;
   const isProse = PROSE.has(name);
+  const isCommand = COMMANDS.has(name);
   const isOneWord = !/\s/.test(text.trim());
-  const isPathKey = PATH_KEY.test(name);
-  if (text.length <= LONGEST_PATH && (isOneWord || !isProse)) {
+  if (text.length <= LONGEST_PATH && (isOneWord || !(isProse || isCommand))) {
+    const isPathKey = carriesPaths(name);
     const looksLikePath = /[\\/~%]/.test(text) || /^[\w.]{1,40}:/.test(text) || !isAscii(text);
-    if (looksLikePath || (!isProse && (isPathKey || COMMANDS.has(name) || /[.*?[$]/.test(text)))) {
-      const hit = ground.touches(text.trim(), isPathKey || looksLikePath, lookups);
+    if (looksLikePath || (!isProse && (isPathKey || isCommand || /[.*?[$]/.test(text)))) {
+      // A field that is a path and cannot be checked does not go.
+      const hit = ground.touches(text.trim(), isPathKey || looksLikePath ? 'must' : 'no', looks);
       if (hit !== undefined) return hit;
     }
   }
-  if (isProse) return undefined;
-  const isCommand = COMMANDS.has(name);
-  if (isOneWord && !isCommand && !/["'\\`$^;|&(),=<>{}]/.test(text)) return undefined;
+  if (isProse || (isOneWord && !isCommand && !/["'\\`$^;|&(),=<>{}]/.test(text))) return undefined;
+  const isShort = text.length <= LONGEST_PATH;
   for (const view of shellViews(text, ground.variables)) {
+    let bare = 0;
     for (const word of view.split(/[\s;|&()<>{},="'`]+/)) {
-      if (word === '' || word.length > LONGEST_PATH) continue;
+      if (word === '' || word.length > LONGEST_PATH || looks.seen.has(word)) continue;
       const isPath = /[/~]/.test(word);
       if (!isPath && !isCommand && !/[.*?[%]/.test(word)) continue;
-      const hit = ground.touches(word, isPath || (isCommand && !word.startsWith('-')), lookups);
+      looks.seen.add(word);
+      // Words of long texts are read, but not all of them are looked up.
+      const follows = isPath ? isShort || isCommand : isCommand && !word.startsWith('-') && bare++ < MOST_BARE_WORDS;
+      const hit = ground.touches(word, follows ? 'try' : 'no', looks);
       if (hit !== undefined) return hit;
     }
     if ((isCommand || text.length <= 300) && changesCallgate(isCommand ? view : firstLine(view))) return COMMAND_HIT;
   }
   return undefined;
+}
+
+function carriesPaths(name: string): boolean {
+  if (name === 'from' || name === 'to') return true;
+  return PATH_ENDS.some((end) => name.endsWith(end) || name.endsWith(`${end}s`));
 }
 
 function firstLine(text: string): string {
@@ -198,6 +203,10 @@ const COMMAND_HIT: FloorHit = {
 const HOME_HIT: FloorHit = {
   id: 'floor:home',
   reason: "This refers to Callgate's own home (keys, evidence, state), which agents may neither read nor change.",
+};
+const UNCHECKED: FloorHit = {
+  id: 'floor:home',
+  reason: `This names more than ${MOST_LOOKUPS} paths, too many to check in one call. Ask for fewer.`,
 };
 const POLICY_HIT: FloorHit = {
   id: 'floor:policy',
@@ -233,17 +242,19 @@ class Ground {
   }
 
   /** Whether a path, in any reading, leads to what is protected. `follow`: also look where links lead. */
-  touches(text: string, follow: boolean, lookups: { left: number }): FloorHit | undefined {
-    const seen = new Set<string>();
+  touches(text: string, follow: 'no' | 'try' | 'must', looks: Looks): FloorHit | undefined {
     for (const reading of readings(text, this.variables)) {
       const path = this.#absolute(reading);
-      if (path === undefined || seen.has(path)) continue;
-      seen.add(path);
+      if (path === undefined) continue;
       const hit = this.#protects(path);
       if (hit !== undefined) return hit;
-      if (!follow) continue;
-      // More paths than anyone asks for in one call: what cannot be checked does not go.
-      if (lookups.left-- <= 0) return HOME_HIT;
+      const mark = `:${path}`;
+      if (follow === 'no' || looks.seen.has(mark)) continue;
+      looks.seen.add(mark);
+      if (looks.left-- <= 0) {
+        if (follow === 'must') return UNCHECKED;
+        continue;
+      }
       const real = this.#realOf(path);
       const realHit = real === undefined || real === path ? undefined : this.#protects(real);
       if (realHit !== undefined) return realHit;

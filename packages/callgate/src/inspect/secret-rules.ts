@@ -240,38 +240,36 @@ export const SECRET_RULES: readonly SecretRule[] = [
     0.8,
     { judge: notPlaceholder },
   ),
-  ...prefixed([
-    ['adobe-client-secret', 'p8e-', '[a-fA-F0-9]{32}'],
-    ['clojars-token', 'CLOJARS_', '[A-Za-z0-9]{60}'],
-    ['docker-pat', 'dckr_pat_', '[\\w-]{27}'],
-    ['duffel-token', 'duffel_', '(?:test|live)_[\\w=-]{43}'],
-    ['dynatrace-token', 'dt0c01.', '[A-Z0-9]{24}\\.[A-Z0-9]{64}'],
-    ['easypost-key', 'EZAK', '[A-Za-z0-9]{54}'],
-    ['easypost-key', 'EZTK', '[A-Za-z0-9]{54}'],
-    ['flutterwave-key', 'FLWSECK', '[-_](?:TEST-)?[a-f0-9]{12,32}(?:-X)?'],
-    ['frameio-token', 'fio-u-', '[\\w=-]{64}'],
-    ['groq-key', 'gsk_', '[A-Za-z0-9]{52}'],
-    ['heroku-key', 'HRKU-AA', '[\\w-]{58}'],
-    ['intra42-secret', 's-s4t2', '(?:ud|af)-[a-f0-9]{64}'],
-    ['infracost-token', 'ico-', '[A-Za-z0-9]{32}'],
-    ['jfrog-key', 'AKCp', '[A-Za-z0-9]{60,80}'],
-    ['langsmith-key', 'lsv2_', '(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}'],
-    ['netlify-token', 'nfp_', '[A-Za-z0-9]{36,40}'],
-    ['octopus-key', 'API-', '[A-Z0-9]{26}'],
-    ['perplexity-key', 'pplx-', '[A-Za-z0-9]{48}'],
-    ['prefect-token', 'pnu_', '[A-Za-z0-9]{36}'],
-    ['pulumi-token', 'pul-', '[a-f0-9]{40}'],
-    ['readme-token', 'rdme_', '[a-z0-9]{70}'],
-    ['replicate-token', 'r8_', '[A-Za-z0-9]{37}'],
-    ['rubygems-token', 'rubygems_', '[a-f0-9]{48}'],
-    ['scalingo-token', 'tk-us-', '[\\w-]{48}'],
-    ['settlemint-token', 'sm_', '[aps]at_[A-Za-z0-9]{16}'],
-    ['shippo-token', 'shippo_', '(?:live|test)_[a-fA-F0-9]{40}'],
-    ['sourcegraph-token', 'sgp_', '(?:[a-fA-F0-9]{16}_|local_)?[a-fA-F0-9]{40}'],
-    ['supabase-token', 'sbp_', '[a-f0-9]{40}'],
-    ['typeform-token', 'tfp_', '[\\w=.-]{59}'],
-    ['xai-key', 'xai-', '[A-Za-z0-9]{60,90}'],
-  ]),
+  plain('adobe-client-secret', 'p8e-', /p8e-[a-fA-F0-9]{32}(?![A-Za-z0-9])/y),
+  plain('clojars-token', 'clojars_', /CLOJARS_[A-Za-z0-9]{60}(?![A-Za-z0-9])/y),
+  plain('docker-pat', 'dckr_pat_', /dckr_pat_[\w-]{27}(?![A-Za-z0-9])/y),
+  plain('duffel-token', 'duffel_', /duffel_(?:test|live)_[\w=-]{43}(?![A-Za-z0-9])/y),
+  plain('dynatrace-token', 'dt0c01.', /dt0c01\.[A-Z0-9]{24}\.[A-Z0-9]{64}(?![A-Za-z0-9])/y),
+  plain('easypost-key', 'ezak', /EZAK[A-Za-z0-9]{54}(?![A-Za-z0-9])/y),
+  plain('easypost-key', 'eztk', /EZTK[A-Za-z0-9]{54}(?![A-Za-z0-9])/y),
+  plain('flutterwave-key', 'flwseck', /FLWSECK[-_](?:TEST-)?[a-f0-9]{12,32}(?:-X)?(?![A-Za-z0-9])/y),
+  plain('frameio-token', 'fio-u-', /fio-u-[\w=-]{64}(?![A-Za-z0-9])/y),
+  plain('groq-key', 'gsk_', /gsk_[A-Za-z0-9]{52}(?![A-Za-z0-9])/y),
+  plain('heroku-key', 'hrku-aa', /HRKU-AA[\w-]{58}(?![A-Za-z0-9])/y),
+  plain('intra42-secret', 's-s4t2', /s-s4t2(?:ud|af)-[a-f0-9]{64}(?![A-Za-z0-9])/y),
+  plain('infracost-token', 'ico-', /ico-[A-Za-z0-9]{32}(?![A-Za-z0-9])/y),
+  plain('jfrog-key', 'akcp', /AKCp[A-Za-z0-9]{60,80}(?![A-Za-z0-9])/y),
+  plain('langsmith-key', 'lsv2_', /lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}(?![A-Za-z0-9])/y),
+  plain('netlify-token', 'nfp_', /nfp_[A-Za-z0-9]{36,40}(?![A-Za-z0-9])/y),
+  plain('octopus-key', 'api-', /API-[A-Z0-9]{26}(?![A-Za-z0-9])/y),
+  plain('perplexity-key', 'pplx-', /pplx-[A-Za-z0-9]{48}(?![A-Za-z0-9])/y),
+  plain('prefect-token', 'pnu_', /pnu_[A-Za-z0-9]{36}(?![A-Za-z0-9])/y),
+  plain('pulumi-token', 'pul-', /pul-[a-f0-9]{40}(?![A-Za-z0-9])/y),
+  plain('readme-token', 'rdme_', /rdme_[a-z0-9]{70}(?![A-Za-z0-9])/y),
+  plain('replicate-token', 'r8_', /r8_[A-Za-z0-9]{37}(?![A-Za-z0-9])/y),
+  plain('rubygems-token', 'rubygems_', /rubygems_[a-f0-9]{48}(?![A-Za-z0-9])/y),
+  plain('scalingo-token', 'tk-us-', /tk-us-[\w-]{48}(?![A-Za-z0-9])/y),
+  plain('settlemint-token', 'sm_', /sm_[aps]at_[A-Za-z0-9]{16}(?![A-Za-z0-9])/y),
+  plain('shippo-token', 'shippo_', /shippo_(?:live|test)_[a-fA-F0-9]{40}(?![A-Za-z0-9])/y),
+  plain('sourcegraph-token', 'sgp_', /sgp_(?:[a-fA-F0-9]{16}_|local_)?[a-fA-F0-9]{40}(?![A-Za-z0-9])/y),
+  plain('supabase-token', 'sbp_', /sbp_[a-f0-9]{40}(?![A-Za-z0-9])/y),
+  plain('typeform-token', 'tfp_', /tfp_[\w=.-]{59}(?![A-Za-z0-9])/y),
+  plain('xai-key', 'xai-', /xai-[A-Za-z0-9]{60,90}(?![A-Za-z0-9])/y),
 ];
 
 function rule(
@@ -284,14 +282,9 @@ function rule(
   return { id, keywords, pattern, confidence, ...more };
 }
 
-/** Fixed prefix, one run of a fixed alphabet. `body` is ours and literal, never a user's text. */
-function prefixed(rows: readonly (readonly [id: string, prefix: string, body: string])[]): SecretRule[] {
-  return rows.map(([id, prefix, body]) =>
-    rule(id, [prefix], new RegExp(`${prefix.replaceAll('.', '\\.')}${body}(?![A-Za-z0-9])`, 'y'), 0.9, {
-      starts: 'word',
-      judge: varied(6),
-    }),
-  );
+/** Fixed prefix, one run of a fixed alphabet. */
+function plain(id: string, keyword: string, pattern: RegExp): SecretRule {
+  return rule(id, [keyword], pattern, 0.9, { starts: 'word', judge: varied(6) });
 }
 
 /** At least this many different characters; `xxxx…` and `0000…` are examples, not secrets. */
