@@ -20,7 +20,6 @@ export class KeyTable {
   #base = 0;
   #count = 0;
   #hashes = new Int32Array(64);
-  #owners = new Int32Array(64);
   #starts = new Int32Array(64);
   /** End of the body, negated when it has escapes. */
   #ends = new Int32Array(64);
@@ -39,11 +38,15 @@ export class KeyTable {
     return this.#count;
   }
 
-  /** Forgets the keys of the message before, and memory beyond what ordinary messages need. */
-  restart(): void {
+  /**
+   * Forgets the keys of the message before.
+   * @param length bytes of the message to come; when it is small, memory that a large one took is given back
+   */
+  restart(length: number): void {
     this.#base += this.#count;
     this.#count = 0;
-    if (this.#hashes.length > RETAINED) {
+    const isSmall = length < RETAINED * 8;
+    if (isSmall && this.#hashes.length > RETAINED) {
       this.#slots = new Int32Array(256);
       this.#base = 0;
       this.#resize(64);
@@ -51,8 +54,8 @@ export class KeyTable {
       this.#slots.fill(0);
       this.#base = 0;
     }
-    if (this.#left.length > RETAINED) this.#left = new Uint8Array(64);
-    if (this.#right.length > RETAINED) this.#right = new Uint8Array(64);
+    if (isSmall && this.#left.length > RETAINED) this.#left = new Uint8Array(64);
+    if (isSmall && this.#right.length > RETAINED) this.#right = new Uint8Array(64);
   }
 
   /** As `stringEnd`, and remembers the key's hash for `add`. */
@@ -88,6 +91,7 @@ export class KeyTable {
    * @returns what is wrong with it, if anything
    */
   add(bytes: Uint8Array, owner: number, start: number, end: number): 'duplicate_key' | 'key_collisions' | undefined {
+    // Each step can be undone, so one key in two objects never has one hash: the owner needs no comparing.
     let hash = Math.imul(this.#hash ^ owner, 0x2c1b3c6d);
     hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39);
     hash ^= hash >>> 14;
@@ -102,12 +106,10 @@ export class KeyTable {
     for (let probe = 0; (entry = slots[slot]! - base) > 0; slot = (slot + 1) & mask) {
       if (++probe > LONGEST_PROBE) return 'key_collisions';
       const other = entry - 1;
-      if (this.#hashes[other] === hash && this.#owners[other] === owner && this.#same(bytes, other, start, end))
-        return 'duplicate_key';
+      if (this.#hashes[other] === hash && this.#same(bytes, other, start, end)) return 'duplicate_key';
     }
     slots[slot] = base + ordinal + 1;
     this.#hashes[ordinal] = hash;
-    this.#owners[ordinal] = owner;
     this.#starts[ordinal] = start + 1;
     this.#ends[ordinal] = end < 0 ? end + 1 : end - 1;
     this.#count = ordinal + 1;
@@ -151,7 +153,6 @@ export class KeyTable {
       return room;
     };
     this.#hashes = grown(this.#hashes);
-    this.#owners = grown(this.#owners);
     this.#starts = grown(this.#starts);
     this.#ends = grown(this.#ends);
   }

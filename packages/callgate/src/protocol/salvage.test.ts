@@ -72,6 +72,13 @@ describe('a line of which the two ends were kept', () => {
   });
 });
 
+it('reads hostile lines of megabytes once, not over and over', () => {
+  const long = 'x'.repeat(2_000_000);
+  expect(idOf(`x,${'"id":'.repeat(400_000)}"${long}"}`)).toBeUndefined();
+  expect(idOf(`{${`"id":"${'y'.repeat(100)}",`.repeat(20_000)}`)).toBeUndefined();
+  expect(idOf(`x"${'\\'.repeat(2_000_000)}"}`)).toBeUndefined();
+});
+
 it('finds the id of any message cut anywhere after it, and never throws on any bytes', () => {
   fc.assert(
     fc.property(fc.json(), fc.nat(), (params, cut) => {

@@ -120,6 +120,8 @@ function backward(bytes: Uint8Array, start: number, end: number, trace: Trace): 
       if (depth === 1 && colonSeen) {
         note(trace, bytes, open, i + 1, value, end);
         colonSeen = false;
+        // One value belongs to one key, or a line of keys could have a long one read over and over.
+        value = -1;
       } else if (depth === 1) value = open;
       i = open;
     } else if (byte === 0x7d || byte === 0x5d) depth++;
@@ -143,7 +145,7 @@ function note(trace: Trace, bytes: Uint8Array, open: number, close: number, valu
   switch (keyText(bytes, open, close)) {
     case 'id':
       trace.ids++;
-      trace.idText = value < 0 ? undefined : idTextAt(bytes, value, end);
+      trace.idText = value < 0 || trace.ids > 1 ? undefined : idTextAt(bytes, value, end);
       break;
     case 'method':
       trace.asks = true;

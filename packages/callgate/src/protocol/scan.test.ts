@@ -168,6 +168,13 @@ describe('duplicate keys', () => {
     expect(new Scanner({}, 8).scan(bytes)).toBeUndefined();
   });
 
+  it('accepts two keys that happen to have one hash', () => {
+    const [first, second] = sameHash(7);
+    const bytes = encodeUtf8(`{"${first}":0,"${second}":0}`);
+    expect(first).not.toBe(second);
+    expect(new Scanner({}, 7).scan(bytes)).toBeUndefined();
+  });
+
   it('keeps the keys of one message apart from those of the next, also after many', () => {
     const small = encodeUtf8('{"a":{"b":1},"b":2}');
     const twice = encodeUtf8('{"a":{"b":1},"b":2,"b":3}');
@@ -178,21 +185,35 @@ describe('duplicate keys', () => {
   });
 });
 
-/** Keys whose slots are one in every table they pass through; repeats the arithmetic of keys.ts on purpose. */
-function collidingKeys(seed: number, count: number): string[] {
-  const start = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b);
+/** The hash of a top-level key; repeats the arithmetic of keys.ts on purpose. */
+function hashOf(key: string, seed: number): number {
   const factor = Math.imul(seed ^ (seed >>> 15) ^ 0x27d4eb2f, 0x01000193) | 1;
+  let hash = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b);
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), factor);
+  hash = Math.imul(hash, 0x2c1b3c6d);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39);
+  return hash ^ (hash >>> 14);
+}
+
+/** Keys that meet in one slot of every table they pass through. */
+function collidingKeys(seed: number, count: number): string[] {
   const keys: string[] = [];
   for (let i = 0; keys.length < count; i++) {
     const key = i.toString(36);
-    let hash = start;
-    for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), factor);
-    hash = Math.imul(hash, 0x2c1b3c6d);
-    hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39);
-    hash ^= hash >>> 14;
-    if ((hash & 0x3ff) === 0) keys.push(key);
+    if ((hashOf(key, seed) & 0x3ff) === 0) keys.push(key);
   }
   return keys;
+}
+
+function sameHash(seed: number): [string, string] {
+  const seen = new Map<number, string>();
+  for (let i = 0; ; i++) {
+    const key = (i * 7919).toString(36);
+    const hash = hashOf(key, seed);
+    const other = seen.get(hash);
+    if (other !== undefined) return [other, key];
+    seen.set(hash, key);
+  }
 }
 
 describe('bounds', () => {
@@ -259,6 +280,22 @@ it('lays the value out in preorder', () => {
 });
 
 describe('against the reference', () => {
+  it('agrees on a message that outgrows the tape several times, inside open containers', () => {
+    const value = Array.from({ length: 4000 }, (_, i) => ({
+      id: i,
+      tags: ['a', [i, { deep: [null, i] }]],
+      [`k${i}`]: 'x',
+    }));
+    const bytes = encodeUtf8(JSON.stringify({ result: { items: value } }));
+    const fresh = new Scanner();
+    for (let round = 0; round < 2; round++) {
+      expect(fresh.scan(bytes)).toBeUndefined();
+      expect(denseAt(fresh, 0)).toBe(strictParse(bytes)?.dense);
+      expect(isSame(jsonAt(fresh, 0), { result: { items: value } })).toBe(true);
+      expect(fresh.scan(encodeUtf8('{"a":1,"a":2}'))?.code).toBe('duplicate_key');
+    }
+  });
+
   it('accepts what JSON.stringify writes, and its spans re-assemble it', () => {
     fc.assert(
       fc.property(

@@ -38,6 +38,11 @@ export class Scanner extends Tape {
   readonly #maxValues: number;
   readonly #keys: KeyTable;
   readonly #token: TokenFault = { code: 'syntax', at: 0 };
+  /** Where a run stopped because the tape was full. */
+  #at = 0;
+  #depth = 0;
+  #parent = -1;
+  #wantsKey = false;
 
   /**
    * @param limits bounds of a message; 128 levels, 100,000 keys, 4,194,304 values unless said otherwise
@@ -74,34 +79,49 @@ export class Scanner extends Tape {
     this.bytes = new Uint8Array(0);
     this.count = 0;
     if (this.kinds.length > RETAINED) this.resize(512);
-    this.#keys.restart();
+    this.#keys.restart(0);
   }
 
   #scan(bytes: Uint8Array, from: number, end: number): TokenFault | undefined {
+    this.#keys.restart(end - from);
+    this.#at = from;
+    this.#depth = 0;
+    this.#parent = -1;
+    this.#wantsKey = false;
+    if (end - from >= 3 && bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf)
+      return this.#refuse('bom', from);
+    for (;;) {
+      const outcome = this.#run(bytes, end);
+      if (outcome !== 'full') return outcome;
+      if (this.count >= this.#maxValues) return this.#refuse('too_many_values', this.#at);
+      this.resize(this.kinds.length * 2);
+    }
+  }
+
+  /** Scans until the end, a fault, or until the tape is full. Its arrays are constants here, which the engine rewards. */
+  #run(bytes: Uint8Array, end: number): TokenFault | 'full' | undefined {
     const keys = this.#keys;
     const token = this.#token;
     const maxDepth = this.#maxDepth;
     const maxKeys = this.#maxKeys;
-    keys.restart();
-    let { kinds, flags, starts, ends, nexts } = this;
-    let room = Math.min(kinds.length - 2, this.#maxValues);
-    let count = 0;
-    let depth = 0;
-    let parent = -1;
-    let wantsKey = false;
-    let i = from;
+    const { kinds, flags, starts, ends, nexts } = this;
+    // Two nodes (a key and its value) have room in each turn.
+    const room = Math.min(kinds.length - 2, this.#maxValues);
+    let { count } = this;
+    let depth = this.#depth;
+    let parent = this.#parent;
+    let wantsKey = this.#wantsKey;
+    let i = this.#at;
     let c = 0;
 
-    if (end - i >= 3 && bytes[i] === 0xef && bytes[i + 1] === 0xbb && bytes[i + 2] === 0xbf)
-      return this.#refuse('bom', i);
-
     for (;;) {
-      // Two nodes (a key and its value) always have room below.
       if (count >= room) {
-        if (count >= this.#maxValues) return this.#refuse('too_many_values', i);
-        this.resize(kinds.length * 2);
-        ({ kinds, flags, starts, ends, nexts } = this);
-        room = Math.min(kinds.length - 2, this.#maxValues);
+        this.count = count;
+        this.#depth = depth;
+        this.#parent = parent;
+        this.#wantsKey = wantsKey;
+        this.#at = i;
+        return 'full';
       }
       while (i < end && (c = bytes[i]!) <= 0x20 && (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09)) i++;
       if (i >= end) return this.#refuse(count === 0 ? 'empty' : 'truncated', end);

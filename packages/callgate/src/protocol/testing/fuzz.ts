@@ -32,7 +32,7 @@ export function fuzzScanner(seed: number, runs: number): FuzzReport {
   const scanner = new Scanner({}, seed);
   let accepted = 0;
   for (let run = 0; run < runs; run++) {
-    const input = mutate(encodeUtf8(space(random) + value(random, 0) + space(random)), random);
+    const input = mutate(encodeUtf8(nested(random, space(random) + value(random, 0) + space(random))), random);
     // Offsets inside a larger buffer are the usual case.
     const shift = below(random, 3);
     const buffer = new Uint8Array(input.length + shift + 2).fill(0x22);
@@ -98,7 +98,7 @@ export function isSame(mine: Json, theirs: unknown): boolean {
 const SPACES = ['', '', '', '', ' ', '\n', '\t', '\r\n', '  '];
 const PIECES = [
   'a', 'b', 'id', 'name', '__proto__', '', ' ', '/', '~', '\\u0061', '\\u0065', '\\n', '\\"', '\\\\', '\\/', '\\ud83d\\ude00', '\\u0000',
-  'é', '漢', '😀', '\ufeff', '\u2028', '\u007f', '\\ud800', '\\udc00', '\\u00E9', 'constructor', '0',
+  'é', '漢', '😀', '\ufeff', '\u2028', '\u007f', '\\ud800', '\\udc00', '\\ud83d\\ue000', '\\ud83dx', '\\v', '\\u00', '\\U0041', '\\u00E9', 'constructor', '0',
 ]; // prettier-ignore
 const NUMBERS = [
   '0', '-0', '1', '12', '-7', '0.5', '1.0', '1e5', '1E+400', '-1e-9', '9007199254740991', '9007199254740993',
@@ -107,7 +107,42 @@ const NUMBERS = [
 const LITERALS = ['true', 'false', 'null', 'True', 'nul', 'undefined', '{}', '[]', '[ ]', '""'];
 const BYTES = [0x00, 0x1f, 0x20, 0x22, 0x2c, 0x2d, 0x30, 0x3a, 0x5b, 0x5c, 0x5d, 0x65, 0x75, 0x7b, 0x7d, 0x80, 0xbf, 0xc0, 0xc3, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xff]; // prettier-ignore
 
+/** What UTF-8 decoders have been known to get wrong: overlong forms, surrogates, too large, cut short; and their neighbours. */
+const SEQUENCES = [
+  [0xc0, 0x80],
+  [0xc1, 0xbf],
+  [0xc2, 0x80],
+  [0xdf, 0xbf],
+  [0xe0, 0x80, 0x80],
+  [0xe0, 0x9f, 0xbf],
+  [0xe0, 0xa0, 0x80],
+  [0xe6, 0xbc],
+  [0xe6, 0xbc, 0xa2],
+  [0xe6, 0xbc, 0x28],
+  [0xed, 0x9f, 0xbf],
+  [0xed, 0xa0, 0x80],
+  [0xed, 0xbf, 0xbf],
+  [0xee, 0x80, 0x80],
+  [0xef, 0xbb, 0xbf],
+  [0xf0, 0x80, 0x80, 0x80],
+  [0xf0, 0x8f, 0xbf, 0xbf],
+  [0xf0, 0x90, 0x80, 0x80],
+  [0xf0, 0x9f, 0x98],
+  [0xf4, 0x8f, 0xbf, 0xbf],
+  [0xf4, 0x90, 0x80, 0x80],
+  [0xf5, 0x80, 0x80, 0x80],
+];
+
 type Random = () => number;
+
+/** Now and then, a value about as deep as the limit. */
+function nested(random: Random, inner: string): string {
+  if (below(random, 200) > 0) return inner;
+  const levels = 118 + below(random, 14);
+  return below(random, 2) === 0
+    ? '['.repeat(levels) + inner + ']'.repeat(levels)
+    : '{"a":'.repeat(levels) + inner + '}'.repeat(levels);
+}
 
 function value(random: Random, depth: number): string {
   const kind = below(random, depth > 5 ? 6 : 12);
@@ -144,7 +179,7 @@ function mutate(bytes: Uint8Array, random: Random): Uint8Array {
     const before = mutated.subarray(0, at);
     const after = mutated.subarray(at);
     const length = below(random, 6);
-    switch (below(random, 6)) {
+    switch (below(random, 8)) {
       case 0:
         mutated = join(before, new Uint8Array([pick(random, BYTES)]), after);
         break;
@@ -161,8 +196,11 @@ function mutate(bytes: Uint8Array, random: Random): Uint8Array {
         if (after.length > 0)
           mutated = join(before, new Uint8Array([after[0]! ^ (1 << below(random, 8))]), after.subarray(1));
         break;
-      default:
+      case 5:
         mutated = before.slice();
+        break;
+      default:
+        mutated = join(before, Uint8Array.from(pick(random, SEQUENCES)), after);
     }
   }
   return mutated;
