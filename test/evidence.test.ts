@@ -27,7 +27,8 @@ async function start(command: readonly string[] = bench.gated(ECHO)): Promise<Ra
   return client;
 }
 
-const callsOf = (logs: readonly LogRecord[], tool: string): LogRecord[] => logs.filter((entry) => entry.tool === tool);
+const callsOf = (logs: readonly LogRecord[], tool: string): LogRecord[] =>
+  logs.filter((entry) => entry.toolName === tool);
 
 /** Waits until `count` calls of `tool` are in the log; gives the log. */
 async function logsWith(count: number, tool = 'echo'): Promise<LogRecord[]> {
@@ -44,9 +45,9 @@ describe('each call', () => {
     await client.close();
     const logs = await logsWith(1);
     expect(callsOf(logs, 'echo')).toEqual([
-      expect.objectContaining({ effect: 'allow', rule: 'all', method: 'tools/call' }),
+      expect.objectContaining({ decision: 'allow', matchedRule: 'all', method: 'tools/call', status: 'ok' }),
     ]);
-    expect(callsOf(logs, 'fail')).toEqual([expect.objectContaining({ effect: 'allow' })]);
+    expect(callsOf(logs, 'fail')).toEqual([expect.objectContaining({ decision: 'allow', status: 'tool_error' })]);
     expect((await bench.callgate('audit', 'verify')).code).toBe(0);
   });
 
@@ -70,7 +71,7 @@ describe('each call', () => {
     await client.call('fork');
     await client.close();
     expect(callsOf(await logsWith(1, 'fork'), 'fork')).toEqual([
-      expect.objectContaining({ effect: 'deny', rule: 'no' }),
+      expect.objectContaining({ decision: 'deny', matchedRule: 'no', reason: 'never' }),
     ]);
   });
 });
@@ -147,9 +148,7 @@ describe('kill -9 at random moments', () => {
       expect(answered.length).toBeGreaterThan(KILLS);
       let missing: string[] = answered;
       await within(20_000, async () => {
-        const logged = new Set(
-          (await bench.logs('--limit', '1000000')).map((entry) => entry.rpcId?.replaceAll('"', '')),
-        );
+        const logged = new Set((await bench.logs('--tool', 'echo')).map((entry) => entry.arguments?.['message']));
         missing = answered.filter((id) => !logged.has(id));
         return missing.length === 0;
       });

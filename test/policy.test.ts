@@ -243,7 +243,7 @@ it('without any policy allows and records, and says so on stderr', async () => {
   const client = await start(bench.gated(echo(), { policy: false }));
   expect(textOf(await client.call('echo', { message: 'seen' }))).toBe('Echo: seen');
   expect(client.stderr).toMatch(/observe/);
-  expect(await within(5000, async () => (await bench.logs()).some((entry) => entry.tool === 'echo'))).toBe(true);
+  expect(await within(5000, async () => (await bench.logs()).some((entry) => entry.toolName === 'echo'))).toBe(true);
 });
 
 describe('the floor, whatever the policy allows', () => {

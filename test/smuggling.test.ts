@@ -209,7 +209,7 @@ it.each(cases.map((one) => [one.name, one] as const))('%s', async (_name, one) =
 });
 
 it('leaves one record of each refusal and none of the housekeeping twice', async () => {
-  const refusals = (logs: LogRecord[]): number => logs.filter((entry) => entry.effect === 'deny').length;
+  const refusals = (logs: LogRecord[]): number => logs.filter((entry) => entry.decision === 'deny').length;
   const expected =
     outcomes.filter((outcome) => outcome.endsWith('refused')).length +
     cases.filter((one) => one.want === 'drop').length;

@@ -74,7 +74,7 @@ export class Bench {
 
   /** Every record of `callgate logs --json`, oldest first as printed. */
   async logs(...args: readonly string[]): Promise<LogRecord[]> {
-    const { code, stdout, stderr } = await this.callgate('logs', '--json', ...args);
+    const { code, stdout, stderr } = await this.callgate('logs', '--json', '--limit', '1000000', ...args);
     if (code !== 0) throw new Error(`logs exited with ${code}: ${stderr}`);
     return stdout
       .split('\n')
@@ -88,16 +88,15 @@ export class Bench {
 }
 
 export interface LogRecord {
-  readonly type?: string;
-  readonly direction?: string;
-  readonly method?: string;
-  readonly tool?: string;
-  readonly rule?: string;
-  readonly effect?: string;
+  readonly serverName?: string;
+  readonly toolName?: string | null;
+  readonly arguments?: { readonly [key: string]: unknown } | null;
   readonly decision?: string;
-  readonly reason?: string;
-  readonly status?: string;
-  readonly rpcId?: string;
+  readonly matchedRule?: string;
+  readonly reason?: string | null;
+  readonly status?: string | null;
+  readonly method?: string;
+  readonly direction?: string;
 }
 
 const require = createRequire(import.meta.url);
