@@ -1,4 +1,4 @@
-export { existingHome, openHome } from './home.ts';
+export { openHome } from './home.ts';
 export type { Config, ConfigRequest, PolicySource, ServerConfig, Source } from './config.ts';
 export { loadConfig } from './load.ts';
 export { policyVariables, resolvePolicy } from './policies.ts';

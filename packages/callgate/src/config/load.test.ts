@@ -392,7 +392,7 @@ describe('a hostile or odd file', () => {
     mkdirSync(join(home, 'callgate.yaml'));
     expect(await codeOf(load())).toBe('CG_CONFIG_UNREADABLE');
     rmSync(join(home, 'callgate.yaml'), { recursive: true });
-    expect(spawnSync('mkfifo', [join(home, 'callgate.yaml')]).status).toBe(0);
+    expect(spawnSync('sh', ['-c', 'mkfifo "$0"', join(home, 'callgate.yaml')]).status).toBe(0);
     expect(await codeOf(load())).toBe('CG_CONFIG_UNREADABLE');
   });
 });
