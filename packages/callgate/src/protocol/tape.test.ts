@@ -126,6 +126,45 @@ describe('walkStrings', () => {
     expect(walk('1')).toEqual([]);
   });
 
+  it('names the member that holds a string, through arrays', () => {
+    const found: [string, string | undefined][] = [];
+    scan('["x",{"a":[["y"],{"b":"z"},"w"]},"v"]');
+    walkStrings(tape, 0, (node, _pointer, key) =>
+      found.push([stringAt(tape, node), key < 0 ? undefined : stringAt(tape, key)]),
+    );
+    expect(found).toEqual([
+      ['x', undefined],
+      ['a', 'a'],
+      ['y', 'a'],
+      ['b', 'b'],
+      ['z', 'b'],
+      ['w', 'a'],
+      ['v', undefined],
+    ]);
+  });
+
+  it('shortens the giant keys of a pointer', () => {
+    const found = walk(`{"${'k'.repeat(100_000)}":[${'"",'.repeat(20_000)}"x"]}`);
+    expect(found.at(-1)).toEqual([`/${'k'.repeat(256)}…/20000`, 'x']);
+  });
+
+  it('gives pointers that lead back to the string', () => {
+    fc.assert(
+      fc.property(fc.json({ noUnicodeString: false }), (text) => {
+        if (tape.scan(encodeUtf8(text)) !== undefined) return;
+        walkStrings(tape, 0, (node, pointer) => {
+          const path = pointer().split('/').slice(1);
+          if (path.at(-1) === '~key') return;
+          let value: unknown = JSON.parse(text);
+          for (const segment of path) {
+            value = (value as Record<string, unknown>)[segment.replaceAll('~1', '/').replaceAll('~0', '~')];
+          }
+          expect(value).toBe(stringAt(tape, node));
+        });
+      }),
+    );
+  });
+
   it('gives pointers relative to where it began', () => {
     expect(walk('{"a":{"b":"c"},"d":"e"}', 2)).toEqual([
       ['/b/~key', 'b'],

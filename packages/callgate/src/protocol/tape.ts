@@ -144,53 +144,75 @@ function smallInteger(bytes: Uint8Array, start: number, end: number): number {
   return value;
 }
 
+/** Longest key that a pointer spells out; of a longer one it has the beginning, and an ellipsis. */
+const LONGEST_SEGMENT = 256;
+
+/** A container being walked. */
+interface Level {
+  readonly isObject: boolean;
+  /** The node after it. */
+  readonly end: number;
+  /** The nearest KEY around it, or -1. */
+  readonly around: number;
+  /** Where the walk is in it: a KEY, or an index. */
+  place: number;
+  /** Pointer of `place`, once somebody asked. */
+  path: string | undefined;
+}
+
 /**
  * Visits every string below a node (itself too), keys included, in the order they are written.
  * @param tape what was scanned
  * @param node where to begin; pointers are relative to it
- * @param visit gets each STRING or KEY and a function that builds its JSON pointer (RFC 6901); a key's pointer is its
- *   member's with `/~key`. The function is good only during the visit
+ * @param visit gets each STRING or KEY; a function that builds its JSON pointer (RFC 6901), good during the visit only
+ *   and to be called only when needed; and the KEY of the nearest member that holds it (of a KEY, itself), or -1. A
+ *   key's pointer is its member's with `/~key`
  */
-export function walkStrings(tape: Tape, node: number, visit: (node: number, pointer: () => string) => void): void {
+export function walkStrings(
+  tape: Tape,
+  node: number,
+  visit: (node: number, pointer: () => string, key: number) => void,
+): void {
   const { kinds, nexts } = tape;
-  /** The containers around the current node, and where each stands: its current key, or index. */
-  const around: number[] = [];
-  const places: number[] = [];
-  const until: number[] = [];
+  const levels: Level[] = [];
   let current = node;
   const pointer = (): string => {
-    let path = '';
-    for (let i = 0; i < around.length; i++) {
-      const place = places[i]!;
-      path += kinds[around[i]!] === OBJECT ? `/${escapePointer(stringAt(tape, place))}` : `/${place}`;
-    }
+    const path = pathOf(tape, levels);
     return kinds[current] === KEY ? `${path}/~key` : path;
   };
-  const end = nexts[node]!;
-  while (current < end) {
-    while (around.length > 0 && current >= until[until.length - 1]!) {
-      around.pop();
-      places.pop();
-      until.pop();
+  for (const end = nexts[node]!; current < end; current++) {
+    let level = levels.at(-1);
+    while (level !== undefined && current >= level.end) {
+      levels.pop();
+      level = levels.at(-1);
     }
     const kind = kinds[current]!;
-    const top = around.length - 1;
-    if (top >= 0) {
-      if (kind === KEY) places[top] = current;
-      else if (kinds[around[top]!] === ARRAY) places[top] = places[top]! + 1;
+    if (level !== undefined && (kind === KEY || !level.isObject)) {
+      level.place = kind === KEY ? current : level.place + 1;
+      level.path = undefined;
     }
-    if (kind === STRING || kind === KEY) visit(current, pointer);
+    const key = level === undefined ? -1 : level.isObject ? level.place : level.around;
+    if (kind === STRING || kind === KEY) visit(current, pointer, key);
     else if (kind === ARRAY || kind === OBJECT) {
-      around.push(current);
-      places.push(-1);
-      until.push(nexts[current]!);
+      levels.push({ isObject: kind === OBJECT, end: nexts[current]!, around: key, place: -1, path: undefined });
     }
-    current++;
   }
 }
 
-function escapePointer(segment: string): string {
-  return segment.replaceAll('~', '~0').replaceAll('/', '~1');
+/** The pointer of where the walk is; each level keeps its own, so that a deep path is not spelled anew each time. */
+function pathOf(tape: Tape, levels: readonly Level[]): string {
+  let path = '';
+  for (const level of levels) {
+    level.path ??= `${path}/${level.isObject ? segmentOf(tape, level.place) : level.place}`;
+    path = level.path;
+  }
+  return path;
+}
+
+function segmentOf(tape: Tape, key: number): string {
+  const name = stringAt(tape, key);
+  const shown = name.length > LONGEST_SEGMENT ? `${name.slice(0, LONGEST_SEGMENT)}…` : name;
+  return shown.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 function nameBytes(name: string): Uint8Array {
