@@ -11,7 +11,10 @@ import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
  * them. Without a file it checks ./policy.yaml.
  * @returns 0 when they load, 2 when they do not or a file is missing
  */
-export async function policyCommand(argv: string[], io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'cwd'>): Promise<number> {
+export async function policyCommand(
+  argv: string[],
+  io: Pick<Io, 'stdout' | 'stderr' | 'env' | 'cwd'>,
+): Promise<number> {
   const [verb, ...rest] = argv;
   if (verb !== 'check') {
     throw new CallgateError('CG_USAGE_UNKNOWN_COMMAND', `There is no command "policy ${verb ?? ''}".`, {
@@ -27,7 +30,9 @@ export async function policyCommand(argv: string[], io: Pick<Io, 'stdout' | 'std
   return 'policy' in result ? EXIT.ok : EXIT.usage;
 }
 
-type Result = { readonly policy: CompiledPolicy } | { readonly issues: readonly Issue[]; readonly sources: readonly PolicySource[] };
+type Result =
+  | { readonly policy: CompiledPolicy }
+  | { readonly issues: readonly Issue[]; readonly sources: readonly PolicySource[] };
 
 function check(files: readonly string[], io: Pick<Io, 'env' | 'cwd'>): Result {
   const sources: PolicySource[] = [];
@@ -61,7 +66,11 @@ function variablesOf(io: Pick<Io, 'env' | 'cwd'>): Record<string, string | undef
   const home = io.env['HOME'] ?? homedir();
   const variables: Record<string, string | undefined> = Object.create(null) as Record<string, string | undefined>;
   for (const [name, value] of Object.entries(io.env)) variables[name] = value;
-  return Object.assign(variables, { PROJECT: io.cwd, HOME: home, CALLGATE_HOME: io.env['CALLGATE_HOME'] ?? join(home, '.callgate') });
+  return Object.assign(variables, {
+    PROJECT: io.cwd,
+    HOME: home,
+    CALLGATE_HOME: io.env['CALLGATE_HOME'] ?? join(home, '.callgate'),
+  });
 }
 
 /** `file:line:column: message`, the line with a caret under the place, and what to do. */

@@ -210,7 +210,7 @@ function parse(text: string, reading: Reading): Document.Parsed | undefined {
       prettyErrors: false,
       merge: false,
       schema: 'core',
-      logLevel: 'silent',
+      logLevel: 'error',
     });
     for (const error of [...doc.errors, ...doc.warnings]) {
       const tab = error.code === 'TAB_AS_INDENT';

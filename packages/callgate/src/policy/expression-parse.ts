@@ -194,8 +194,6 @@ class Parser {
       return inner;
     }
     if (token.text === '[') return this.#node({ kind: 'list', items: this.#until(']'), at: token.at });
-    if (token.text === '{')
-      throw new ExpressionError('maps are not part of the language', token.at, 'compare the fields one by one');
     throw new ExpressionError(
       token.kind === 'end' ? 'the expression ends too early' : `"${token.text}" is not expected here`,
       token.at,
@@ -256,7 +254,6 @@ const SIGNS = [
   ')',
   '[',
   ']',
-  '{',
   '.',
   ',',
 ];
@@ -266,6 +263,7 @@ const ALTERNATIVES: Readonly<Record<string, string>> = {
   '|': 'write ||',
   '/': 'multiply the other side instead',
   '%': 'the language has + - and *',
+  '{': 'maps are not part of the language: compare the fields one by one',
   '}': 'maps are not part of the language',
 };
 

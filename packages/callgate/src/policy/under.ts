@@ -66,6 +66,8 @@ export function isUnder(value: unknown, roots: readonly Root[], call: Call, home
   if (typeof value !== 'string') return notText;
   const plain = plainPath(value, home);
   if (plain instanceof Unsure) return plain;
+  if (!plain.startsWith('/') && cancels(plain))
+    return new Unsure('`..` after a directory name in a relative path leads to different places');
   const real = call.realPath(plain);
   if (real === undefined) return new Unsure('the real path is not known');
   const isReallyUnder = isBelow(
@@ -86,4 +88,11 @@ export function isUnder(value: unknown, roots: readonly Root[], call: Call, home
     if (isUnderInText !== isReallyUnder) return new Unsure('`..` and links in the path lead to different places');
   }
   return isReallyUnder;
+}
+
+/** Whether a `..` takes back a directory named before it: where that is a link, programs disagree on the outcome. */
+function cancels(path: string): boolean {
+  const segments = path.split(/[\\/]/).filter((segment) => segment !== '' && segment !== '.');
+  const firstName = segments.findIndex((segment) => segment !== '..');
+  return firstName >= 0 && segments.includes('..', firstName);
 }

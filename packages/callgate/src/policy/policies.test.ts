@@ -1,0 +1,126 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { compilePolicy } from './compile.ts';
+import { OBSERVE_POLICY } from './observe.ts';
+import { toJsonSchema } from './schema.ts';
+import { callOf, type CallParts, OPTIONS } from './testing.ts';
+
+const directory = new URL('../../../../policies/', import.meta.url);
+const files = readdirSync(directory).filter((file) => file.endsWith('.yaml'));
+const load = (file: string): ReturnType<typeof compilePolicy> =>
+  compilePolicy([{ file, text: readFileSync(new URL(file, directory), 'utf8') }], OPTIONS);
+
+/** For each rule of each file: a call that it decides on or adds to, and one that it leaves alone. */
+const cases: Readonly<Record<string, Readonly<Record<string, readonly [hit: CallParts, miss: CallParts]>>>> = {
+  'starter.yaml': {
+    'no-destructive-commands': [{ args: { command: 'rm -rf /' } }, { args: { command: 'ls -rf' } }],
+    'ask-before-deleting': [
+      { tool: 'delete_file', args: {} },
+      { tool: 'undelete', args: {} },
+    ],
+    'allow-reading': [
+      { tool: 'read_file', args: { path: 'a' } },
+      { tool: 'write_file', args: {} },
+    ],
+    'server-rate': [{ args: {} }, { method: 'tools/list' }],
+    'strip-secrets': [{ direction: 'result' }, { args: {} }],
+  },
+  'minimal.yaml': {
+    'read-project': [
+      { tool: 'read_file', args: { path: '/project/a' } },
+      { tool: 'read_file', args: { path: '/etc/a' } },
+    ],
+  },
+  'observe.yaml': {
+    observe: [{ method: 'vendor/x' }, { direction: 'result' }],
+  },
+};
+
+test('every file in policies/ has its cases', () => {
+  expect(files.toSorted()).toEqual(Object.keys(cases).toSorted());
+});
+
+describe.each(files)('%s', (file) => {
+  const policy = load(file);
+
+  test.each(policy.rules.map((rule) => rule.name))('%s is hit and missed', (rule) => {
+    const [hit, miss] = cases[file]?.[rule] ?? expect.unreachable(`no case for ${rule}`);
+    const touches = (parts: CallParts): boolean => {
+      const decision = policy.decide(callOf(parts));
+      return decision.rule === rule || decision.obligations.some((obligation) => obligation.rule === rule);
+    };
+    expect(touches(hit)).toBe(true);
+    expect(touches(miss)).toBe(false);
+  });
+});
+
+describe('the starter policy', () => {
+  const policy = load('starter.yaml');
+
+  test.each([
+    'rm -rf /',
+    'rm  -rf  /',
+    'rm -r -f /',
+    'rm -fr ~',
+    'rm -Rf x',
+    'rm --recursive --force x',
+    'rm --no-preserve-root -rf /',
+    'sudo rm -rf /',
+    'cd /tmp && rm -rf *',
+    'ls;rm -f x',
+    '$(rm -rf x)',
+    '/bin/rm -rf x',
+    'RM -RF /',
+    'rm\t-rf\tx',
+    'rm${IFS}-rf${IFS}/',
+    'rm$IFS-rf /',
+    'mkfs.ext4 /dev/sda1',
+    'mkfs /dev/sda',
+    'dd if=/dev/zero of=/dev/sda',
+    'dd  bs=1M  of=/dev/sda',
+  ])('denies %j wherever it stands', (command) => {
+    for (const args of [{ command }, { command: [command] }, { a: { b: [{ c: command }] } }, { [command]: 1 }]) {
+      expect(policy.decide(callOf({ tool: 'read_any', args }))).toMatchObject({
+        effect: 'deny',
+        rule: 'no-destructive-commands',
+      });
+    }
+  });
+
+  test.each([
+    'ls -l',
+    'git rm file',
+    'echo farm -rf',
+    'npm rm left-pad',
+    'add if=1',
+    'the mkfsx tool',
+    'rm file',
+    'confirm -r',
+  ])('lets %j pass', (command) => {
+    expect(policy.decide(callOf({ tool: 'read_any', args: { command } })).rule).toBe('allow-reading');
+  });
+
+  test('denies an unknown tool, and masks secrets in results', () => {
+    expect(policy.decide(callOf({ tool: 'unheard_of', args: {} }))).toMatchObject({ effect: 'deny', rule: 'default' });
+    expect(policy.decide(callOf({ direction: 'result' })).obligations).toMatchObject([
+      { kind: 'redact', classes: ['secret'], on: 'result' },
+    ]);
+  });
+});
+
+test('observe.yaml decides as the built-in observe policy', () => {
+  const builtIn = compilePolicy([{ file: 'built-in', text: OBSERVE_POLICY }], OPTIONS);
+  for (const direction of ['call', 'result', 'request', 'answer'] as const) {
+    for (const method of ['tools/call', 'tools/list', 'sampling/createMessage', 'vendor/x']) {
+      const call = callOf({ direction, method });
+      expect(load('observe.yaml').decide(call)).toMatchObject({ effect: 'allow', rule: builtIn.decide(call).rule });
+    }
+  }
+});
+
+test('the committed JSON Schema is the generated one', () => {
+  const committed = JSON.parse(
+    readFileSync(new URL('../../schema/policy.schema.json', import.meta.url), 'utf8'),
+  ) as unknown;
+  expect(committed).toEqual(JSON.parse(JSON.stringify(toJsonSchema())));
+});
