@@ -10,12 +10,20 @@ const MASK_PREFIX = '[secret:';
 
 /** What a keyword leads to. */
 type Lead =
-  | { readonly kind: 'rule'; readonly rule: number }
+  | {
+      readonly kind: 'rule';
+      readonly rule: number;
+      /** The keyword as the pattern spells it. */
+      readonly exact?: string;
+    }
   | { readonly kind: 'name' | 'pem' | 'url' | 'scheme' | 'escape' };
 
 const leads = new Map<string, Lead[]>();
 for (const [number, rule] of SECRET_RULES.entries()) {
-  for (const keyword of rule.keywords) addLead(keyword, { kind: 'rule', rule: number });
+  for (const keyword of rule.keywords) {
+    const exact = spelling(rule, keyword);
+    addLead(keyword, exact === undefined ? { kind: 'rule', rule: number } : { kind: 'rule', rule: number, exact });
+  }
 }
 for (const keyword of NAME_KEYWORDS) addLead(keyword, { kind: 'name' });
 addLead('private key', { kind: 'pem' });
@@ -27,6 +35,14 @@ addLead('\\/', { kind: 'escape' });
 
 const KEYWORDS = compileKeywords([...leads.keys()]);
 const LEADS_OF = KEYWORDS.words.map((word) => leads.get(word)!);
+
+/** How a pattern that minds case spells its keyword; undefined when that does not follow from its text. */
+function spelling(rule: SecretRule, keyword: string): string | undefined {
+  if (rule.pattern.flags.includes('i')) return undefined;
+  const source = rule.pattern.source.replaceAll('\\', '');
+  const at = source.toLowerCase().indexOf(keyword);
+  return at < 0 ? undefined : source.slice(at, at + keyword.length);
+}
 
 function addLead(keyword: string, lead: Lead): void {
   const list = leads.get(keyword);
@@ -89,7 +105,7 @@ function mayLead(lead: Lead, bytes: Uint8Array, start: number, from: number, aft
       const rule = SECRET_RULES[lead.rule]!;
       // `\n` before a token ends in a letter; only a real letter continues a word.
       const joined = from > start && isWordByte(bytes[from - 1]!) && !(from - 1 > start && bytes[from - 2] === 0x5c);
-      return !(rule.starts !== undefined && joined);
+      return !(rule.starts !== undefined && joined) && (lead.exact === undefined || isSpelled(bytes, from, lead.exact));
     }
     case 'name':
       return looksAssigned(bytes, after, end);
@@ -100,6 +116,11 @@ function mayLead(lead: Lead, bytes: Uint8Array, start: number, from: number, aft
     case 'escape':
       return true;
   }
+}
+
+function isSpelled(bytes: Uint8Array, from: number, exact: string): boolean {
+  for (let at = 0; at < exact.length; at++) if (bytes[from + at] !== exact.charCodeAt(at)) return false;
+  return true;
 }
 
 function holdsBefore(bytes: Uint8Array, from: number, to: number, wanted: number): boolean {

@@ -31,6 +31,7 @@ export interface Limits {
 export interface LimitsDatabase {
   exec(sql: string): void;
   prepare(sql: string): LimitsStatement;
+  close(): void;
 }
 
 interface LimitsStatement {
@@ -194,7 +195,7 @@ CREATE TRIGGER IF NOT EXISTS rate_counter_out AFTER DELETE ON rate_counter BEGIN
 
 /**
  * Limits that every process of a home shares through one SQLite file. Each `take` is one immediate transaction, so two
- * gates never count from the same total. The database stays the caller's to close.
+ * gates never count from the same total. `close` closes the database.
  * @throws CallgateError CG_STATE_UNAVAILABLE when the file is locked for too long, full, or corrupt.
  */
 export function sqliteLimits(database: LimitsDatabase, options: { readonly maxKeys?: number } = {}): Limits {
@@ -214,7 +215,7 @@ export function sqliteLimits(database: LimitsDatabase, options: { readonly maxKe
         return taken;
       }, database);
     },
-    close: () => undefined,
+    close: () => database.close(),
   };
 }
 
