@@ -55,7 +55,8 @@ export async function verifyDirectory(request: VerifyRequest): Promise<VerifiedL
   const reader = directoryReader(dir);
   const head = await reader.read('checkpoint');
   const mark = place === undefined ? undefined : readMark(place.markFile);
-  if (head === undefined) {
+  const beside = await reader.read('log.vkey');
+  if (head === undefined && (place !== undefined || beside === undefined)) {
     const fault = place === undefined ? undefined : rollbackFault(place);
     if (fault === undefined)
       throw new CallgateError('CG_EVIDENCE_NO_LOG', `There is no evidence log in ${dir}.`, {
@@ -63,7 +64,6 @@ export async function verifyDirectory(request: VerifyRequest): Promise<VerifiedL
       });
     return { ...GONE, problems: [{ message: fault }] };
   }
-  const beside = await reader.read('log.vkey');
   const vkey = request.vkey ?? mark?.vkey ?? (beside === undefined ? '' : Buffer.from(beside).toString('utf8'));
   const keyFrom = request.vkey !== undefined ? 'given' : mark !== undefined ? 'mark' : 'log';
   const report = await verifyLog({

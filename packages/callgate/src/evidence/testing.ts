@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DecisionRecord } from '../model/record.ts';
+import { thisHolder } from '../state/holder.ts';
+import { readBundle } from './entries.ts';
 import { evidencePlace, type EvidencePlace } from './mark.ts';
 import { openEvidence, type Evidence, type EvidenceOptions } from './wal.ts';
 
@@ -74,5 +76,25 @@ export function writeCalls(evidence: Evidence, count: number, from = 0): void {
       bytes: 7,
     });
     evidence.flush();
+  }
+}
+
+/** The text of every leaf. */
+export function leafTexts(dir: string, size: number): string[] {
+  const texts: string[] = [];
+  for (let number = 0; number * 256 < size; number++)
+    texts.push(...readBundle(dir, number, size).map((entry) => entry.text));
+  return texts;
+}
+
+/** Runs `work` under a name that no living process has: segments opened in it are those of the dead. */
+export function asDeadProcess<T>(work: () => T): T {
+  const self = thisHolder() as { start: string };
+  const { start } = self;
+  self.start = '1';
+  try {
+    return work();
+  } finally {
+    self.start = start;
   }
 }
