@@ -17,7 +17,8 @@ interface Line {
   readonly step: Step;
   readonly verdict: string;
   readonly rule: string;
-  readonly seen: string;
+  /** Why not; of what was allowed, what came back. */
+  readonly why: string;
 }
 
 /**
@@ -114,20 +115,22 @@ async function explain(scene: Scene, answers: readonly { step: Step; answer: Dem
   });
 }
 
+/** What the demo reads of `callgate logs --json`. */
 interface LogLine {
   readonly method?: string;
   readonly serverName: string;
   readonly toolName?: string;
   readonly decision: string;
   readonly matchedRule: string;
-  readonly redactions?: number;
+  readonly reason: string | null;
+  readonly redactions: number;
 }
 
 function verdictOf(record: LogLine | undefined, answer: DemoAnswer): string {
   if (record === undefined) return 'not recorded';
   switch (record.decision) {
     case 'allow':
-      if ((record.redactions ?? 0) > 0) return 'redacted';
+      if (record.redactions > 0) return 'redacted';
       return answer.ok ? 'allowed' : 'allowed (tool error)';
     case 'ask':
       return 'asked';
@@ -137,7 +140,7 @@ function verdictOf(record: LogLine | undefined, answer: DemoAnswer): string {
 }
 
 function table(lines: readonly Line[]): string {
-  const head = ['#', 'server', 'tool', 'with', 'verdict', 'rule', 'what the client saw'];
+  const head = ['#', 'server', 'tool', 'with', 'verdict', 'rule', 'why, or what came back'];
   const rows = lines.map((line, index) => [
     String(index + 1),
     line.step.server,
@@ -145,7 +148,7 @@ function table(lines: readonly Line[]): string {
     line.step.shown,
     line.verdict,
     line.rule,
-    line.seen,
+    line.why,
   ]);
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] as string).length)),

@@ -1,5 +1,5 @@
 import { homedir, userInfo } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { loadConfig, openHome, type Config, type ConfigRequest } from '../config/index.ts';
 import { openEvidence, type Evidence } from '../evidence/index.ts';
@@ -11,7 +11,7 @@ import type { Principal } from '../model/principal.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { openOutput, runStdio } from '../transports/stdio.ts';
 import { startProcess, type ProcessEnd, type ProcessUpstream } from '../upstreams/process.ts';
-import { parseFlags, type Io } from './terminal.ts';
+import { parseFlags, withHome, type Io } from './terminal.ts';
 
 const FLAGS = {
   policy: 'file',
@@ -33,7 +33,7 @@ const FLAGS = {
 export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
   const flags = parseFlags(argv, FLAGS);
   const [command, ...args] = commandOf(flags.rest, flags.words);
-  const env = flags.values['home'] === undefined ? io.env : { ...io.env, CALLGATE_HOME: flags.values['home'] };
+  const env = withHome(io, flags.values['home']);
   const home = openHome(env);
   const request: ConfigRequest = { flags: settingsOf(flags.values), env, cwd: io.cwd, home };
   const config = await loadConfig(request);
@@ -76,7 +76,7 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
       messageLimits: config.limits,
       maxMessageBytes: config.limits.messageBytes,
       inFlight: config.limits.inFlight,
-      failOpen: config.fail === 'open' || !config.evidence.required,
+      pass: { unjudged: config.fail === 'open', unrecorded: config.fail === 'open' || !config.evidence.required },
       durability: config.evidence.durability,
       now: Date.now,
       mono: microseconds,
@@ -115,22 +115,26 @@ function settingsOf(values: Readonly<Record<string, string>>): Record<string, st
   };
 }
 
+/** Programs that run another program: the server is named by their argument. */
+const RUNNERS = new Set('npx bunx uvx uv node python python3 deno bun tsx pnpm npm yarn docker sh bash'.split(' '));
+/** Parts of a path that say nothing about whose server it is. */
+const NAMELESS = /^(index|main|server|cli|app|dist|build|src|lib|bin|out|run|exec|dlx|x|)$/;
+
 /** The name rules know the server by, when none is given: `npx -y @scope/server-files .` is `files`. */
 export function serverNameOf(command: string, args: readonly string[]): string {
-  const runner = basename(command).replace(/\.(exe|cmd)$/i, '');
-  const isRunner = ['npx', 'bunx', 'uvx', 'node', 'python', 'python3', 'deno', 'bun', 'tsx', 'pnpm', 'npm'].includes(
-    runner,
-  );
-  const named = isRunner
-    ? args.find((arg) => !arg.startsWith('-') && !['run', 'exec', 'dlx'].includes(arg))
-    : undefined;
-  const last =
-    (named ?? runner)
-      .replace(/(?<=.)@[^@/]*$/, '')
-      .split(/[/\\]/)
-      .at(-1) ?? runner;
-  const name = last.replace(/\.[cm]?[jt]s$|\.py$/, '').replace(/^(mcp-)?server-|-mcp(-server)?$|^mcp-/g, '');
+  const runner = plainName(command.split(/[/\\]/).at(-1) ?? command);
+  const named = RUNNERS.has(runner) ? args.find((arg) => !arg.startsWith('-') && !NAMELESS.test(arg)) : undefined;
+  const parts = (named ?? command).split(/[/\\]/).map(plainName);
+  const name = parts.findLast((part) => !NAMELESS.test(part) && part !== 'node_modules') ?? runner;
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) ? name : 'server';
+}
+
+/** Without version, file ending and the words that every server's name has. */
+function plainName(part: string): string {
+  return part
+    .replace(/(?<=.)@[^@]*$/, '')
+    .replace(/\.([cm]?[jt]s|py|exe|cmd)$/, '')
+    .replace(/^(mcp-)?server-(?=.)|^mcp-(?=.)|(?<=.)-mcp(-server)?$/g, '');
 }
 
 function announce(config: Config, inForce: PolicyInForce, log: Logger): void {

@@ -16,7 +16,7 @@ import { Pending } from '../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { methodKind } from '../protocol/methods.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
-import { salvageId } from '../protocol/salvage.ts';
+import { salvageOversize } from '../protocol/salvage.ts';
 import { Scanner, TRUE } from '../protocol/scan.ts';
 import { decodeUtf8, splice, type Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
@@ -53,8 +53,8 @@ export interface JudgeOptions {
   readonly refusal: 'result' | 'error';
   readonly messageLimits: { readonly depth: number; readonly keys: number };
   readonly inFlight: number;
-  /** An explicit, logged setting: what the engine cannot judge passes. Denials and the floor still hold. */
-  readonly failOpen: boolean;
+  /** Explicit, logged settings (`fail: open`, `evidence.required: false`). Denials and the floor still hold. */
+  readonly pass: { readonly unjudged: boolean; readonly unrecorded: boolean };
   readonly toServer: Outbox;
   readonly toClient: Outbox;
   /** Milliseconds since the epoch. */
@@ -119,7 +119,7 @@ export class Judge {
 
   /** A line longer than the limit, of which only the two ends were kept. */
   oversize(from: Side, head: Uint8Array, tail: Uint8Array, length: number): void {
-    const idText = salvageId(head, 0, head.length) ?? salvageId(tail, 0, tail.length);
+    const { idText } = salvageOversize(head, tail);
     const message = `The message has ${length} bytes, more than limits.messageBytes allows.`;
     this.#refuseMalformed(from, { refused: true, code: -32600, reason: 'too_large', message, idText, offset: 0 });
   }
@@ -300,7 +300,7 @@ export class Judge {
 
   #fault(error: unknown): Decision {
     const why = error instanceof CallgateError || error instanceof Error ? error.message : String(error);
-    if (this.#o.failOpen) {
+    if (this.#o.pass.unjudged) {
       this.#o.warn(`fail: open let a message pass that could not be judged: ${why}`);
       return { effect: 'allow', rule: 'fail-open', reason: why, obligations: NONE, indeterminate: why };
     }
@@ -473,7 +473,7 @@ export class Judge {
       this.#o.evidence.flush();
       return true;
     } catch (error) {
-      if (this.#o.failOpen) return true;
+      if (this.#o.pass.unrecorded) return true;
       const why = error instanceof Error ? error.message : String(error);
       this.#o.warn(why);
       if (message.kind === 'request') {

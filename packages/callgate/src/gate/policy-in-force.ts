@@ -53,35 +53,53 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
     if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
     return loaded;
   };
-  let current = await load(config);
-  let files: FileWatch | undefined;
+  let listener: ReloadListener | undefined;
+  let changed = false;
   let closed = false;
-  const watchAll = (from: Config, listener: ReloadListener): void => {
-    files?.close();
-    files = watchFiles([...new Set([...from.watched, ...current.files])], () => void reload(listener));
+  let files: FileWatch | undefined;
+  // Watching begins before the files are read, so that no edit falls between the two.
+  const watchAll = (from: Config): void => {
+    const before = files;
+    files = watchFiles(from.watched, onChange, from.polled);
+    before?.close();
+  };
+  const reload = async (told: ReloadListener): Promise<void> => {
+    try {
+      const from = await loadConfig(request);
+      if (closed) return;
+      watchAll(from);
+      const next = await load(from);
+      const before = current;
+      current = next;
+      if (next.policy.hash !== before.policy.hash) told.replaced(next, before);
+    } catch (error) {
+      if (!closed) told.kept(error);
+    }
   };
   let turn = Promise.resolve();
-  const reload = (listener: ReloadListener): Promise<void> => {
-    turn = turn.then(async () => {
-      try {
-        const from = await loadConfig(request);
-        const next = await load(from);
-        if (closed) return;
-        const before = current;
-        current = next;
-        watchAll(from, listener);
-        if (next.policy.hash !== before.policy.hash) listener.replaced(next, before);
-      } catch (error) {
-        if (!closed) listener.kept(error);
-      }
-    });
-    return turn;
+  const onChange = (): void => {
+    if (listener === undefined) changed = true;
+    else {
+      const told = listener;
+      turn = turn.then(() => reload(told));
+    }
   };
+  watchAll(config);
+  let current: PolicyInForce;
+  try {
+    current = await load(config);
+  } catch (error) {
+    (files as FileWatch | undefined)?.close();
+    throw error;
+  }
   return {
     get current() {
       return current;
     },
-    watch: (listener) => watchAll(config, listener),
+    watch(told) {
+      listener = told;
+      if (changed) onChange();
+    },
     limits() {
       if (limits !== undefined) return limits;
       throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared limits of this home are not open.');

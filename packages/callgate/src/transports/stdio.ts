@@ -36,7 +36,7 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
     toClient,
     evidence,
     strict,
-    failOpen: options.failOpen,
+    passUnrecorded: options.pass.unrecorded,
     warn: options.warn,
     outcomesDue: undefined,
   };
@@ -97,7 +97,7 @@ interface Session {
   readonly toClient: Outlet;
   readonly evidence: Evidence;
   readonly strict: boolean;
-  readonly failOpen: boolean;
+  readonly passUnrecorded: boolean;
   warn(message: string): void;
   /** Set while outcomes wait to be written. */
   outcomesDue: NodeJS.Timeout | undefined;
@@ -111,7 +111,7 @@ function releaseCalls(session: Session): void {
     evidence.flush();
   } catch (error) {
     session.warn(error instanceof Error ? error.message : String(error));
-    if (!session.failOpen) {
+    if (!session.passUnrecorded) {
       toServer.discard();
       takeBack(error);
     }
