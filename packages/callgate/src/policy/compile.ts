@@ -1,7 +1,8 @@
 import type { Call } from '../model/call.ts';
 import type { Decision } from '../model/decision.ts';
-import { BASE_FILE, BASE_POLICY } from './base.ts';
-import { type PolicyDocument, readDocument, type RuleDoc } from './document.ts';
+import { CallgateError } from '../model/error.ts';
+import { BASE_FILE, BASE_POLICY, basePolicy } from './base.ts';
+import { type PolicyDocument, readDocument } from './document.ts';
 import { openEngine, type Verdict } from './engine.ts';
 import type { FieldPath } from './field.ts';
 import { type Issue, PolicyError, suggest } from './issue.ts';
@@ -90,16 +91,21 @@ export function compilePolicy(sources: readonly PolicySource[], options: Compile
   });
 }
 
+/** The base layer, compiled with everything else; it is a constant, so it has no place to report to. */
 function compileBase(texts: Texts, options: CompileOptions): readonly CompiledRule[] {
-  const document = readDocument(BASE_FILE, BASE_POLICY);
-  const issues = [...document.issues];
-  const setting = settingOf(document, 'base:', texts, options, new Map(), issues);
-  const rules = (document.policy.rules ?? []).map((doc: RuleDoc, index) =>
-    compileRule(doc, ['rules', index], true, setting),
-  );
-  if (issues.length > 0) throw new PolicyError(issues);
-  document.release();
-  return rules;
+  const reportAt: RuleSetting['reportAt'] = () => (code, message) => {
+    throw new CallgateError(code, `the base layer does not load: ${message}`);
+  };
+  const setting: RuleSetting = {
+    file: BASE_FILE,
+    prefix: 'base:',
+    texts,
+    home: options.variables['HOME'],
+    expand: (text) => text,
+    root: () => undefined,
+    reportAt,
+  };
+  return basePolicy().rules.map((doc, index) => compileRule(doc, ['rules', index], true, setting));
 }
 
 interface Parts {

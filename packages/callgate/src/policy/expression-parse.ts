@@ -1,5 +1,5 @@
 import { numberFromText } from './numbers.ts';
-import type { Literal } from './document.ts';
+import type { Literal } from './document-types.ts';
 
 /** Bounds of one expression. */
 export const MAX_EXPRESSION = 20_000;
@@ -358,4 +358,13 @@ function readText(text: string, at: number, open: number, isRaw: boolean): Token
   }
   if (text[i] !== quote) throw new ExpressionError('the text is not closed', at, `add ${quote}`);
   return { kind: 'text', text: text.slice(at, i + 1), value, at };
+}
+
+/** An expression as a cause names it: `args.a["b"]`. */
+export function describe(expr: Expr): string {
+  if (expr.kind === 'name') return expr.name;
+  if (expr.kind === 'member') return `${describe(expr.of)}.${expr.key}`;
+  if (expr.kind === 'index')
+    return `${describe(expr.of)}[${expr.key.kind === 'literal' ? JSON.stringify(expr.key.value) : '...'}]`;
+  return 'a value';
 }

@@ -1,6 +1,6 @@
 import type { Direction } from '../model/call.ts';
 import type { Obligation, RateKey, RateObligation, RedactObligation } from '../model/decision.ts';
-import type { NodePath, ObligationDoc, RateDoc, RedactDoc } from './document.ts';
+import type { NodePath, ObligationDoc, RateDoc, RedactDoc } from './document-types.ts';
 import { parseField } from './field.ts';
 import type { Report, Texts } from './scope.ts';
 

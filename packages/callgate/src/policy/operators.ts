@@ -1,6 +1,6 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
-import type { Literal, MatcherDoc, NodePath, OperatorDoc } from './document.ts';
+import type { Literal, MatcherDoc, NodePath, OperatorDoc } from './document-types.ts';
 import { allStrings, type FieldPath, parseField, quantify, testField, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { compareNumbers, isNumeric, type Numeric } from './numbers.ts';

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { BASE_POLICY, basePolicy } from './base.ts';
 import { compilePolicy } from './compile.ts';
+import { readDocument } from './document.ts';
 import { OBSERVE_POLICY } from './observe.ts';
 import { toJsonSchema } from './schema.ts';
 import { callOf, type CallParts, OPTIONS } from './testing.ts';
@@ -116,6 +118,12 @@ test('observe.yaml decides as the built-in observe policy', () => {
       expect(load('observe.yaml').decide(call)).toMatchObject({ effect: 'allow', rule: builtIn.decide(call).rule });
     }
   }
+});
+
+test('the base layer is a policy of the language, read as any other', () => {
+  const document = readDocument('base', BASE_POLICY);
+  expect(document.issues).toEqual([]);
+  expect(JSON.parse(JSON.stringify(document.policy))).toEqual(basePolicy());
 });
 
 test('the committed JSON Schema is the generated one', () => {

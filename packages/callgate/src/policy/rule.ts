@@ -1,6 +1,6 @@
 import type { Call } from '../model/call.ts';
 import type { Effect, Obligation } from '../model/decision.ts';
-import type { NodePath, RuleDoc } from './document.ts';
+import type { NodePath, RuleDoc } from './document-types.ts';
 import { compileExpression } from './expression.ts';
 import type { FieldPath } from './field.ts';
 import { compileObligations } from './obligations.ts';

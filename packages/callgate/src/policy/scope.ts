@@ -2,7 +2,7 @@ import { type ArgumentLookup, type Arguments, openArguments } from './argument.t
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import { compileGlob, type Glob } from './glob.ts';
-import type { Literal } from './document.ts';
+import type { Literal } from './document-types.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 import type { FieldPath } from './field.ts';
 import type { Root } from './under.ts';

@@ -1,5 +1,5 @@
 import type { Call, Direction } from '../model/call.ts';
-import type { MatchDoc, NameDoc, NodePath, OneOrMany } from './document.ts';
+import type { MatchDoc, NameDoc, NodePath, OneOrMany } from './document-types.ts';
 import { hasWildcard } from './glob.ts';
 import { nearest } from './issue.ts';
 import { isOperation, isResourceMethod, KNOWN_METHODS, RESOURCE_METHODS } from './methods.ts';
