@@ -110,7 +110,7 @@ async function explain(scene: Scene, answers: readonly { step: Step; answer: Dem
       step,
       verdict: verdictOf(record, answer),
       rule: record?.matchedRule ?? '(no record)',
-      seen: clip(answer.text),
+      why: clip(record?.reason ?? answer.text),
     };
   });
 }
