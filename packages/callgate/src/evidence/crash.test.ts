@@ -20,14 +20,23 @@ describe('kill -9 of gates that write and seal', () => {
   it.each([1, 2])(
     'loses no acknowledged record of %i process(es), and the log verifies',
     async (count) => {
-      for (let round = 0; round < ROUNDS; round++) await killOnce(script, count);
+      for (let round = 0; round < ROUNDS; round++)
+        expect(await killTwice(script, count)).toEqual({ ok: true, lost: [], unsettled: [], segments: [] });
     },
     ROUNDS * 20_000,
   );
 });
 
+interface Found {
+  readonly ok: boolean;
+  readonly lost: readonly string[];
+  /** Calls that were let go and have no outcome. */
+  readonly unsettled: readonly string[];
+  readonly segments: readonly string[];
+}
+
 /** Starts writers in one home, kills each at a random moment, twice over the same home, and looks for every record. */
-async function killOnce(script: string, count: number): Promise<void> {
+async function killTwice(script: string, count: number): Promise<Found> {
   const t = testHome();
   const acknowledged: string[] = [];
   for (let life = 0; life < 2; life++) {
@@ -41,8 +50,7 @@ async function killOnce(script: string, count: number): Promise<void> {
     acknowledged.push(...children.flatMap((child) => child.lines).filter((line) => /^[0-9a-z]{10}-\d+$/.test(line)));
   }
   const { size } = await sealNow(t.home);
-  const report = await verifyDirectory({ dir: t.place.dir, place: t.place });
-  expect(report).toMatchObject({ ok: true, size, problems: [] });
+  const { ok } = await verifyDirectory({ dir: t.place.dir, place: t.place });
   const ids = new Set<string>();
   const settled = new Set<string>();
   const owed = new Set<string>();
@@ -54,8 +62,8 @@ async function killOnce(script: string, count: number): Promise<void> {
       if (leaf?.type === 'decision' && leaf.policy?.effect === 'allow') owed.add(id);
       if (leaf?.type === 'outcome') settled.add(`${id.split('-')[0]}-${leaf.refs?.decision}`);
     }
-  expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
-  expect([...owed].filter((id) => !settled.has(id))).toEqual([]);
-  expect(readdirSync(join(t.place.dir, 'wal'))).toEqual([]);
+  const segments = readdirSync(join(t.place.dir, 'wal'));
   t.remove();
+  const lost = acknowledged.filter((id) => !ids.has(id));
+  return { ok, lost, unsettled: [...owed].filter((id) => !settled.has(id)), segments };
 }

@@ -50,7 +50,7 @@ export function readBundle(dir: string, number: number, size: number): Entry[] {
 export function parseLeaf(text: string): Leaf | undefined {
   try {
     const leaf: unknown = JSON.parse(text);
-    return typeof leaf === 'object' && leaf !== null ? (leaf as Leaf) : undefined;
+    return typeof leaf === 'object' && leaf !== null ? leaf : undefined;
   } catch {
     return undefined;
   }

@@ -70,9 +70,9 @@ export class LogIndex {
         const call = callOfRow(row);
         before = call.index;
         if (accept(call)) found.push(call);
-        if (found.length >= filter.limit) return found.reverse();
+        if (found.length >= filter.limit) return found.toReversed();
       }
-      if (rows.length < PAGE) return found.reverse();
+      if (rows.length < PAGE) return found.toReversed();
     }
   }
 
@@ -126,10 +126,9 @@ function insertLeaf(index: number, leaf: Leaf, add: Statement, settle: Statement
   const call = callOf(index, leaf);
   if (call === undefined) return;
   const { id, time, server, method, tool, target, direction, decision, rule, reason, who, truncated } = call;
-  add.run(
-    ...[index, id, time, server, method, tool ?? null, target ?? null, direction, decision, rule],
-    ...[reason ?? null, who, truncated ?? null],
-  );
+  const what = [server, method, tool ?? null, target ?? null, direction] as const;
+  const verdict = [decision, rule, reason ?? null, who, truncated ?? null] as const;
+  add.run(index, id, time, ...what, ...verdict);
 }
 
 function callOfRow(row: Row): LoggedCall {

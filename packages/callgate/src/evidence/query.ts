@@ -103,9 +103,9 @@ function scanCalls(dir: string, size: number, filter: CallFilter): LoggedCall[] 
       const whole = outcome === undefined ? call : settled(call, outcome);
       if (!matches(whole, filter)) continue;
       found.push(whole);
-      if (found.length >= filter.limit) return found.reverse();
+      if (found.length >= filter.limit) return found.toReversed();
     }
-  return found.reverse();
+  return found.toReversed();
 }
 
 /** An allowed call is told of with its outcome; after this long, without. */

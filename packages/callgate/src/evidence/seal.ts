@@ -33,7 +33,7 @@ export interface SealedHead {
   readonly added: number;
 }
 
-const BATCH_LEAVES = 4 * 1024;
+const BATCH_LEAVES = 2 * 1024;
 const BATCH_BYTES = 32 << 20;
 /** More unanswered decisions than this of one process: the oldest are given up as `unknown`. */
 const OPEN_MAX = 65_536;

@@ -40,7 +40,7 @@ export class VaultWriter {
       file = { key: readOrMakeSecret(join(this.#keysDir, `${day}.key`)), chunks: [] };
       this.#days.set(day, file);
     }
-    const head = Buffer.allocUnsafe(HEAD + NONCE + KEY + 4 + text.length * 3);
+    const head = Buffer.allocUnsafe(HEAD + NONCE + KEY + 4 + Buffer.byteLength(text));
     const textAt = HEAD + NONCE + KEY + 4;
     const length = head.write(text, textAt, 'utf8');
     const clearEnd = textAt + length;

@@ -73,15 +73,16 @@ async function importDriver(): Promise<Driver> {
 
 /** Node 22 warns that its SQLite is experimental. That one warning says nothing to a user of Callgate; others pass. */
 function muteExperimentalSqlite(): () => void {
-  const { emitWarning } = process;
-  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+  const emitWarning = process.emitWarning.bind(process) as (...all: unknown[]) => void;
+  const original = Object.getOwnPropertyDescriptor(process, 'emitWarning');
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
     const text = typeof warning === 'string' ? warning : warning.message;
     const [kind] = rest;
     const type = typeof kind === 'object' && kind !== null ? (kind as { type?: unknown }).type : kind;
     if (type === 'ExperimentalWarning' && text.includes('SQLite')) return;
-    (emitWarning as (...all: unknown[]) => void).call(process, warning, ...rest);
-  }) as typeof process.emitWarning;
+    emitWarning(warning, ...rest);
+  };
   return () => {
-    process.emitWarning = emitWarning;
+    if (original !== undefined) Object.defineProperty(process, 'emitWarning', original);
   };
 }
