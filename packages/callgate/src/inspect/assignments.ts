@@ -3,7 +3,7 @@ import type { Span } from './secret-shapes.ts';
 
 /** Between a name and its value: closing quote, a type word, the joint, opening quote. */
 const JOINT =
-  /(\\{0,3}["'`\]]{0,2})[ \t]{0,8}(?:[A-Za-z]{1,12}[ \t]{1,4}(?=[=:]))?((?:[:?.+|]{0,3}=>?)|:|,|>|(?=["'`]))[ \t\r\n]{0,20}(\\{0,3}["'`]{0,3})/y;
+  /(\\{0,3}["'`\]]{0,2})[ \t]{0,8}(?:[A-Za-z]{1,12}[ \t]{1,4}(?=[=:]))?((?:[:?.+|]{0,3}=>?)|:|,|>|(?<=[ \t])(?=\\{0,3}["'`]))[ \t\r\n]{0,20}(\\{0,3}["'`]{0,3})/y;
 const NAME_MOST = 48;
 const VALUE_MOST = 2_048;
 
@@ -30,16 +30,19 @@ export function findAssigned(
   const kind = secretKind(text.slice(nameStart(text, start), nameEnd));
   if (kind === undefined) return nothing;
   const from = nameEnd + match[0].length;
-  const end = opening === '' ? bareEnd(text, from) : quotedEnd(text, from, opening[opening.length - 1]!);
-  if (end - from > VALUE_MOST && opening !== '') return nothing;
-  if (!canBeSecret(text.slice(from, end), kind, opening !== '')) return nothing;
+  const quote = opening.at(-1);
+  const closed = quote === undefined ? bareEnd(text, from, VALUE_MOST) : quotedEnd(text, from, quote);
+  const isLong = closed - from >= VALUE_MOST;
+  if (!canBeSecret(text.slice(from, closed), kind, quote !== undefined && !isLong)) return nothing;
+  // Judged by its beginning, taken to its end: a tail must not stay behind.
+  const end = isLong ? bareEnd(text, from, text.length) : closed;
   return { done: end, value: { start: from, end } };
 }
 
 /** Byte form of the same test for the prefilter: may something be assigned behind a name that ends near `at`? */
 export function looksAssigned(bytes: Uint8Array, at: number, end: number): boolean {
   let here = at;
-  const nameEnd = Math.min(end, at + 44);
+  const nameEnd = Math.min(end, at + NAME_MOST);
   while (here < nameEnd && isNameByte(bytes[here]!)) here++;
   const jointEnd = Math.min(end, here + 40);
   let closed = false;
@@ -47,6 +50,7 @@ export function looksAssigned(bytes: Uint8Array, at: number, end: number): boole
     const byte = bytes[here]!;
     if (byte === 0x3d || byte === 0x3e || byte === 0x2c) return true;
     if (byte === 0x3a) return !(closed && isPlainJson(bytes, here + 1, end));
+    if ((byte === 0x22 || byte === 0x27 || byte === 0x60) && opensValue(bytes, here)) return true;
     if (byte === 0x22) closed = bytes[here - 1] !== 0x5c;
     else if (
       byte !== 0x20 &&
@@ -60,6 +64,12 @@ export function looksAssigned(bytes: Uint8Array, at: number, end: number): boole
       return false;
   }
   return false;
+}
+
+/** A quote behind a blank (also `\\t` spelled out) or a backslash may open a value without any joint. */
+function opensValue(bytes: Uint8Array, quote: number): boolean {
+  const before = bytes[quote - 1];
+  return before === 0x20 || before === 0x09 || before === 0x5c || (before === 0x74 && bytes[quote - 2] === 0x5c);
 }
 
 /** Behind `"name":` a number, literal, or object is no string. */
@@ -101,7 +111,7 @@ function isNameUnit(code: number): boolean {
 }
 
 function quotedEnd(text: string, from: number, quote: string): number {
-  const most = Math.min(text.length, from + VALUE_MOST + 1);
+  const most = Math.min(text.length, from + VALUE_MOST);
   let at = from;
   for (; at < most; at++) {
     const unit = text[at]!;
@@ -111,8 +121,8 @@ function quotedEnd(text: string, from: number, quote: string): number {
   return at;
 }
 
-function bareEnd(text: string, from: number): number {
-  const most = Math.min(text.length, from + VALUE_MOST);
+function bareEnd(text: string, from: number, longest: number): number {
+  const most = Math.min(text.length, from + longest);
   let at = from;
   while (at < most && !isBareStop(text.charCodeAt(at))) at++;
   return at;

@@ -88,13 +88,22 @@ export function authorizationValue(text: string, at: number): Span | undefined {
     const value = match[2]!;
     const end = at + match[0].length;
     const header = /^authorization/i.test(match[0]);
-    return isCredential(match[1]!.toLowerCase(), value, header) ? { start: end - value.length, end } : undefined;
+    return isCredential(match[1]!.toLowerCase(), value, header)
+      ? { start: end - value.length, end: tokenEnd(text, end) }
+      : undefined;
   }
   BARE_CREDENTIAL.lastIndex = at;
   const bare = BARE_CREDENTIAL.exec(text);
   if (bare === null || !/\d/.test(bare[1]!) || new Set(bare[1]).size < 8) return undefined;
   const end = at + bare[0].length;
-  return { start: end - bare[1]!.length, end };
+  return { start: end - bare[1]!.length, end: tokenEnd(text, end) };
+}
+
+/** A credential longer than the pattern reads is taken to its end. */
+function tokenEnd(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && /[\w.~+/=|:-]/.test(text[at]!)) at++;
+  return at;
 }
 
 function isCredential(scheme: string, value: string, header: boolean): boolean {

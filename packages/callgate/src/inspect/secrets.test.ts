@@ -114,6 +114,13 @@ describe('finds', () => {
     expect(scanSecrets(`${begin}\n...\n${end}`)).toEqual([]);
   });
 
+  it('leaves no tail of a secret longer than anyone expects', () => {
+    const long = noise(9000);
+    for (const text of [`api_token=${long}`, `api_token = "${long}"`, `Authorization: Bearer ${long}`]) {
+      expect(scanSecrets(text).at(-1)!.end, text.slice(0, 30)).toBe(text.endsWith('"') ? text.length - 1 : text.length);
+    }
+  });
+
   it('raises the confidence of a token whose checksum holds', () => {
     const body = noise(30);
     expect(checksumHolds(`ghp_${body}000000`)).toBe(false);
