@@ -88,7 +88,8 @@ function shown(issue: Issue, sources: readonly PolicySource[]): string {
 }
 
 function asJson(files: readonly string[], result: Result): unknown {
-  if (!('policy' in result)) return { ok: false, files, issues: result.issues.map(({ place: _, ...issue }) => issue) };
+  if (!('policy' in result))
+    return { ok: false, files, issues: result.issues.map((issue) => ({ ...issue, place: undefined })) };
   const { policy } = result;
   return { ok: true, files, rules: policy.rules.length, default: policy.defaultEffect, hash: policy.hash };
 }

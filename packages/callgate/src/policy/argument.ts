@@ -10,7 +10,7 @@ export type ArgumentLookup = (call: Call) => Json | undefined;
  * `forget` must run when a decision is made, so that nothing of a call is kept or taken for another call's.
  */
 export interface Arguments {
-  lookup(key: string): ArgumentLookup;
+  readonly lookup: (key: string) => ArgumentLookup;
   readonly forget: () => void;
 }
 

@@ -34,7 +34,7 @@ export function readDocument(file: string, source: string): PolicyDocument {
   let policy: Partial<PolicyDoc> = {};
   if (doc !== undefined) {
     const read = readNode(doc.contents, POLICY_SHAPE, [], reading);
-    policy = (read ?? {}) as Partial<PolicyDoc>;
+    policy = read ?? {};
     checkVersion(policy, doc, reading);
   }
   return {
@@ -122,7 +122,7 @@ function parse(text: string, reading: Reading): Document.Parsed | undefined {
         tab ? 'indent with spaces' : undefined,
       );
     }
-    return doc as Document.Parsed;
+    return doc;
   } catch (cause) {
     reading.report(
       0,

@@ -34,8 +34,8 @@ interface Candidate {
 
 /** Judges messages by a list of rules: the first that matches decides, rules without an effect add their obligations. */
 export interface Engine {
-  judge(call: Call): Verdict;
-  pathsNeeded(named: Named): readonly FieldPath[];
+  readonly judge: (call: Call) => Verdict;
+  readonly pathsNeeded: (named: Named) => readonly FieldPath[];
   /** Whether some rule that `wanted` picks could match such a message. */
   concerns(
     direction: Direction,
@@ -45,7 +45,7 @@ export interface Engine {
     wanted: (rule: CompiledRule) => boolean,
   ): boolean;
   /** For tests: how many plans are kept. */
-  planCount(): number;
+  readonly planCount: () => number;
 }
 
 /** Names longer than this are refused unread; URIs may be longer. */

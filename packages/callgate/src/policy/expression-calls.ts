@@ -2,7 +2,7 @@ import type { Json } from '../model/json.ts';
 import { compileLiteral, type Context, type Eval } from './expression-context.ts';
 import { FACTS } from './expression-facts.ts';
 import { type Expr, ExpressionError } from './expression-parse.ts';
-import { sizeOf, type Value } from './expression-values.ts';
+import { sizeOf } from './expression-values.ts';
 import { allStrings, type FieldPath, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { suggest } from './issue.ts';
@@ -80,7 +80,7 @@ export function compileCall(expr: Expr & { kind: 'call' }, context: Context): Ev
       const value = context.value(subject, context);
       return (call) => {
         const root = value(call);
-        return root instanceof Unsure ? root : (allStrings(root) as Value);
+        return root instanceof Unsure ? root : allStrings(root);
       };
     }
     case 'glob': {

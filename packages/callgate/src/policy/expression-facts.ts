@@ -4,7 +4,7 @@ import type { Value } from './expression-values.ts';
 import { suggest } from './issue.ts';
 import { HINTS } from './schema.ts';
 import type { Scope } from './scope.ts';
-import { type Hint, hintOf } from './target.ts';
+import { hintOf } from './target.ts';
 
 /** Finds a value; undefined is "not there". */
 export type Lookup = (call: Call) => Value | undefined;
@@ -117,7 +117,7 @@ export function principalFact(expr: Expr & { kind: 'member' }): Lookup {
 
 /** `annotations.<hint>`, an error where the server is not trusted for them. */
 export function annotationFact(expr: Expr & { kind: 'member' }, scope: Scope): Lookup {
-  const hint = HINTS.find((name) => name === expr.key) as Hint | undefined;
+  const hint = HINTS.find((name) => name === expr.key);
   if (hint === undefined)
     throw new ExpressionError(`annotations has no "${expr.key}"`, expr.at, suggest(expr.key, HINTS));
   scope.uses('annotations');

@@ -14,7 +14,7 @@ export interface Glob {
   readonly prefix: string;
   /** True for `prefix*`, including a bare `*`. */
   readonly isPrefix: boolean;
-  test(text: string): boolean;
+  readonly test: (text: string) => boolean;
 }
 
 /**

@@ -1,4 +1,3 @@
-export { BASE_POLICY } from './base.ts';
 export {
   type CompiledPolicy,
   type CompileOptions,
@@ -10,5 +9,4 @@ export type { FieldPath } from './field.ts';
 export { type Issue, PolicyError } from './issue.ts';
 export { combine, tightenOnly } from './layers.ts';
 export { OBSERVE_POLICY } from './observe.ts';
-export { toJsonSchema } from './schema.ts';
-export { lexicalPath, plainPath } from './under.ts';
+export { plainPath } from './under.ts';

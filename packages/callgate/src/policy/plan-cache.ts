@@ -12,7 +12,7 @@ type Tree<T> = Map<string, Map<string, Map<string, ByName<T>>>>;
 export interface PlanCache<T> {
   get(named: Named): T | undefined;
   set(named: Named, plan: T): void;
-  size(): number;
+  readonly size: () => number;
 }
 
 /**

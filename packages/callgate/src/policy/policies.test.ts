@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { BASE_POLICY, basePolicy } from './base.ts';
 import { compilePolicy } from './compile.ts';
@@ -126,9 +126,10 @@ test('the base layer is a policy of the language, read as any other', () => {
   expect(JSON.parse(JSON.stringify(document.policy))).toEqual(basePolicy());
 });
 
+/** To write it anew: CALLGATE_WRITE_SCHEMA=1 npx vitest run packages/callgate/src/policy/policies.test.ts && npx oxfmt packages/callgate/schema */
 test('the committed JSON Schema is the generated one', () => {
-  const committed = JSON.parse(
-    readFileSync(new URL('../../schema/policy.schema.json', import.meta.url), 'utf8'),
-  ) as unknown;
-  expect(committed).toEqual(JSON.parse(JSON.stringify(toJsonSchema())));
+  const file = new URL('../../schema/policy.schema.json', import.meta.url);
+  const generated = JSON.stringify(toJsonSchema(), null, 2);
+  if (process.env['CALLGATE_WRITE_SCHEMA'] === '1') writeFileSync(file, `${generated}\n`);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(generated));
 });

@@ -246,7 +246,7 @@ function readScalar(node: Scalar, shape: Shape, path: NodePath, reading: Reading
         );
         return undefined;
       }
-      if (shape.pattern !== undefined && !new RegExp(shape.pattern).test(value)) {
+      if (shape.pattern !== undefined && !shape.pattern.test(value)) {
         reading.report(node, path, 'CG_POLICY_VALUE', `${nameOf(path)} cannot be "${value}"`, patternRemedy(path));
         return undefined;
       }
@@ -332,7 +332,7 @@ function found(node: unknown): string {
   if (isSeq(node)) return 'a list';
   if (!isScalar(node) || node.value === null) return 'nothing';
   if (typeof node.value === 'string') return `the text "${node.value.slice(0, 40)}"`;
-  return String(node.source ?? node.value).slice(0, 40);
+  return (node.source ?? JSON.stringify(node.value)).slice(0, 40);
 }
 
 function nameOf(path: NodePath): string {

@@ -37,9 +37,9 @@ export interface RuleSetting {
   readonly prefix: string;
   readonly texts: Texts;
   readonly home: string | undefined;
-  expand(text: string, report: Report): string | undefined;
-  root(text: string, report: Report): Root | undefined;
-  reportAt(path: NodePath): Report;
+  readonly expand: (text: string, report: Report) => string | undefined;
+  readonly root: (text: string, report: Report) => Root | undefined;
+  readonly reportAt: (path: NodePath) => Report;
 }
 
 /** Compiles one rule; `isWhole` is false when parts of it did not load, so that what is missing is not reported twice. */

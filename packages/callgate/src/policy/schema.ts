@@ -3,7 +3,7 @@
  * Schema for editors (`toJsonSchema`).
  */
 export type Shape =
-  | { readonly kind: 'text'; readonly oneOf?: readonly string[]; readonly aliases?: Words; readonly pattern?: string }
+  | { readonly kind: 'text'; readonly oneOf?: readonly string[]; readonly aliases?: Words; readonly pattern?: RegExp }
   | { readonly kind: 'number'; readonly integer?: boolean; readonly min?: number }
   | { readonly kind: 'boolean' }
   /** Text, number, boolean or null. */
@@ -201,7 +201,7 @@ const obligation: Shape = {
             shape: {
               kind: 'either',
               options: [
-                { kind: 'text', pattern: '^[1-9][0-9]{0,6}(s|m|h|d)$' },
+                { kind: 'text', pattern: /^[1-9][0-9]{0,6}(s|m|h|d)$/ },
                 { kind: 'number', min: 1 },
               ],
             },
@@ -232,7 +232,7 @@ const rule: Shape = {
   notYet: { priority: 'the order of the rules: the first that matches decides' },
   keys: {
     id: {
-      shape: { kind: 'text', pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$' },
+      shape: { kind: 'text', pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/ },
       doc: 'Unique name; appears in every decision.',
       required: true,
     },
@@ -314,7 +314,11 @@ function schemaOf(shape: Shape, definitions: Record<string, unknown>): Record<st
   switch (shape.kind) {
     case 'text':
       if (shape.oneOf !== undefined) return { enum: [...shape.oneOf] };
-      return { type: 'string', minLength: 1, ...(shape.pattern === undefined ? {} : { pattern: shape.pattern }) };
+      return {
+        type: 'string',
+        minLength: 1,
+        ...(shape.pattern === undefined ? {} : { pattern: shape.pattern.source }),
+      };
     case 'number':
       return {
         type: shape.integer === true ? 'integer' : 'number',

@@ -2,7 +2,6 @@ import { type ArgumentLookup, type Arguments, openArguments } from './argument.t
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import { compileGlob, type Glob } from './glob.ts';
-import type { Literal } from './document-types.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 import type { FieldPath } from './field.ts';
 import type { Root } from './under.ts';
@@ -15,15 +14,15 @@ export interface Scope {
   readonly subject: 'args' | 'result' | 'none';
   readonly home: string | undefined;
   /** A top-level field of the arguments. */
-  argument(key: string): ArgumentLookup;
+  readonly argument: (key: string) => ArgumentLookup;
   /** Puts `${NAME}` into a text; undefined (and an issue) when one is not set. */
-  expand(text: string, report: Report): string | undefined;
-  root(text: string, report: Report): Root | undefined;
-  pattern(source: string, report: Report): Pattern | undefined;
-  glob(source: string, report: Report): Glob | undefined;
+  readonly expand: (text: string, report: Report) => string | undefined;
+  readonly root: (text: string, report: Report) => Root | undefined;
+  readonly pattern: (source: string, report: Report) => Pattern | undefined;
+  readonly glob: (source: string, report: Report) => Glob | undefined;
   /** Fields whose paths must be resolved before deciding. */
   readonly paths: FieldPath[];
-  uses(fact: 'subject' | 'annotations'): void;
+  readonly uses: (fact: 'subject' | 'annotations') => void;
 }
 
 /** Adds an issue at the place being compiled; `offset` counts within its text. */
@@ -35,8 +34,8 @@ export type Condition = (call: Call) => import('./truth.ts').Truth;
 /** Shared by all rules of a policy: the same text is compiled once. */
 export interface Texts {
   readonly arguments: Arguments;
-  pattern(source: string, report: Report): Pattern | undefined;
-  glob(source: string, report: Report): Glob | undefined;
+  readonly pattern: (source: string, report: Report) => Pattern | undefined;
+  readonly glob: (source: string, report: Report) => Glob | undefined;
 }
 
 /** Compiles patterns and globs once each, and says where they are wrong. */
@@ -74,11 +73,4 @@ function remember<T>(
     report(code, `${what}: ${cause instanceof Error ? cause.message : String(cause)}`);
     return undefined;
   }
-}
-
-/** A literal as it reads in a cause. */
-export function literalText(value: Literal): string {
-  return typeof value === 'string'
-    ? `"${value}"`
-    : String(typeof value === 'object' && value !== null ? value.text : value);
 }

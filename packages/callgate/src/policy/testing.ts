@@ -6,7 +6,11 @@ import { type Issue, PolicyError } from './issue.ts';
 /** Options for tests: a home, a project, and a digest that is only as long as its text. */
 export const OPTIONS: CompileOptions = {
   variables: { PROJECT: '/project', HOME: '/home/user', 'env.TEAM': 'blue' },
-  sha256: (text) => [...text].reduce((sum, char) => (Math.imul(sum, 31) + char.charCodeAt(0)) >>> 0, 7).toString(16),
+  sha256: (text) =>
+    text
+      .split('')
+      .reduce((sum, char) => (Math.imul(sum, 31) + char.charCodeAt(0)) >>> 0, 7)
+      .toString(16),
 };
 
 /** Compiles rules written as YAML list items. */
