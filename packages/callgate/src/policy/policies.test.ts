@@ -5,7 +5,7 @@ import { compilePolicy } from './compile.ts';
 import { readDocument } from './document.ts';
 import { OBSERVE_POLICY } from './observe.ts';
 import { toJsonSchema } from './schema.ts';
-import { callOf, type CallParts, OPTIONS } from './testing.ts';
+import { callOf, type CallParts, OPTIONS, policyOf } from './testing.ts';
 
 const directory = new URL('../../../../policies/', import.meta.url);
 const files = readdirSync(directory).filter((file) => file.endsWith('.yaml'));
@@ -126,6 +126,34 @@ test('the base layer is a policy of the language, read as any other', () => {
   expect(JSON.parse(JSON.stringify(document.policy))).toEqual(basePolicy());
 });
 
+describe('docs/policy.md', () => {
+  const page = readFileSync(new URL('../../../../docs/policy.md', import.meta.url), 'utf8');
+  const examples = (section: string): readonly string[] => {
+    const rows = page.split(`\n## ${section}`)[1]?.split('\n## ')[0]?.split('\n') ?? [];
+    return rows
+      .filter((row) => row.startsWith('|') && row.endsWith('` |'))
+      .map((row) => /`([^`]+)` \|$/.exec(row)?.[1] ?? '');
+  };
+  const compile = (rule: string): unknown => policyOf(`  - { id: r, ${rule} }`);
+
+  test('shows a policy that loads', () => {
+    const text = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(compilePolicy([{ file: 'docs', text }], OPTIONS).rules).toHaveLength(1);
+  });
+
+  test('has an example that loads for every key of match, operator and obligation', () => {
+    const shown = [...examples('match'), ...examples('args'), ...examples('Effects')];
+    expect(shown).toHaveLength(8 + 11 + 2);
+    for (const example of examples('match')) compile(`match: { ${example} }, effect: allow`);
+    for (const example of examples('args')) compile(`match: { tool: x }, args: { ${example} }, effect: allow`);
+    for (const example of examples('Effects')) compile(`match: { tool: x }, obligations: [{ ${example} }]`);
+  });
+
+  test('names every operator, key and fact', () => {
+    for (const word of ['args', 'match', 'rules', ...Object.keys(operatorKeys())]) expect(page).toContain(word);
+  });
+});
+
 /** To write it anew: CALLGATE_WRITE_SCHEMA=1 npx vitest run packages/callgate/src/policy/policies.test.ts && npx oxfmt packages/callgate/schema */
 test('the committed JSON Schema is the generated one', () => {
   const file = new URL('../../schema/policy.schema.json', import.meta.url);
@@ -133,3 +161,12 @@ test('the committed JSON Schema is the generated one', () => {
   if (process.env['CALLGATE_WRITE_SCHEMA'] === '1') writeFileSync(file, `${generated}\n`);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(generated));
 });
+
+function operatorKeys(): Readonly<Record<string, unknown>> {
+  const schema = toJsonSchema() as {
+    readonly $defs: {
+      readonly matcher: { readonly anyOf: readonly { readonly properties?: Record<string, unknown> }[] };
+    };
+  };
+  return schema.$defs.matcher.anyOf.find((option) => option.properties !== undefined)?.properties ?? {};
+}
