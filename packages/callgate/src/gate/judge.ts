@@ -1,6 +1,5 @@
 import type { Annotations } from '../model/call.ts';
 import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
-import { CallgateError } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
 import type { OutcomeRecord } from '../model/record.ts';
 import type { Evidence } from '../evidence/index.ts';
@@ -16,7 +15,7 @@ import { Pending } from '../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { methodKind } from '../protocol/methods.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
-import { salvageOversize } from '../protocol/salvage.ts';
+import { salvageId, salvageOversize } from '../protocol/salvage.ts';
 import { Scanner, TRUE } from '../protocol/scan.ts';
 import { decodeUtf8, splice, type Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
@@ -26,7 +25,7 @@ import { resolvePaths, type ResolvePath } from './facts.ts';
 import type { Floor } from './floor.ts';
 import { LiveCall } from './live-call.ts';
 import { Recorder } from './recorder.ts';
-import { redactEdits } from './redact.ts';
+import { rateKey, redact, redactionsOn } from './obligations.ts';
 import { refusalBytes, refusedByPolicy, refusedByRate, type Refused } from './refuse.ts';
 import { stringsOf } from './strings.ts';
 
@@ -84,7 +83,7 @@ interface Verdict {
   readonly spent: { readonly rule: string; readonly retryAfterMs: number } | undefined;
 }
 
-type Side = 'client' | 'server';
+export type Side = 'client' | 'server';
 
 /**
  * The one place that knows the order: scan, floor, policy, limits, redaction, evidence, forward; then the answer's way
@@ -107,14 +106,16 @@ export class Judge {
     this.#open = { client: new Pending<Open>(options.inFlight), server: new Pending<Open>(options.inFlight) };
   }
 
-  /** Judges one line that the client sent. */
-  client(bytes: Uint8Array, start: number, end: number): void {
-    this.#judge('client', bytes, start, end);
-  }
-
-  /** Judges one line that the server sent. */
-  server(bytes: Uint8Array, start: number, end: number): void {
-    this.#judge('server', bytes, start, end);
+  /** Judges one line. A fault of ours refuses that line and harms no other. */
+  line(from: Side, bytes: Uint8Array, start: number, end: number): void {
+    try {
+      this.#judge(from, bytes, start, end);
+    } catch (error) {
+      this.#o.warn(`A message could not be judged and was refused: ${messageOf(error)}`);
+      const idText = salvageId(bytes, start, end);
+      const message = 'It could not be judged; the log of the gate says why.';
+      this.#refuseMalformed(from, { refused: true, code: -32603, reason: 'fault', message, idText, offset: 0 });
+    }
   }
 
   /** A line longer than the limit, of which only the two ends were kept. */
@@ -133,7 +134,7 @@ export class Judge {
     const ids = this.#uncommitted;
     this.#uncommitted = [];
     return (cause) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       for (const id of ids) {
         const open = this.#open.client.take(id);
         if (open === undefined) continue;
@@ -220,18 +221,11 @@ export class Judge {
       if (from === 'client') this.#record.decision(call, message, bytes, this.#scanner, decision, false);
     }
     if (redactions !== undefined) {
-      const redacted = redactEdits(this.#scanner, body, redactions);
-      if (redacted.keyHit !== undefined) {
-        return this.#refuseAnswer(
-          from,
-          open,
-          this.#answerOf(from, open, body),
-          message,
-          bytes,
-          secretInKey(redacted.keyHit),
-        );
+      const redacted = redact(this.#scanner, body, redactions);
+      if ('effect' in redacted) {
+        return this.#refuseAnswer(from, open, this.#answerOf(from, open, body), message, bytes, redacted);
       }
-      edits = redacted.edits;
+      edits = redacted;
     }
     if (from === 'server') {
       if (open.method === 'tools/list' && this.#o.trustAnnotations)
@@ -259,11 +253,9 @@ export class Judge {
     if (spent.refused !== undefined || redactArgs === undefined || message.params < 0) {
       return { decision, edits: NONE, redactResult, spent: spent.refused };
     }
-    const redacted = redactEdits(this.#scanner, message.args >= 0 ? message.args : message.params, redactArgs);
-    if (redacted.keyHit !== undefined) {
-      return { decision: secretInKey(redacted.keyHit), edits: NONE, redactResult: undefined, spent: undefined };
-    }
-    return { decision, edits: redacted.edits, redactResult, spent: undefined };
+    const redacted = redact(this.#scanner, message.args >= 0 ? message.args : message.params, redactArgs);
+    if ('effect' in redacted) return { decision: redacted, edits: NONE, redactResult: undefined, spent: undefined };
+    return { decision, edits: redacted, redactResult, spent: undefined };
   }
 
   #floor(call: LiveCall, message: Message, bytes: Uint8Array): Decision | undefined {
@@ -299,7 +291,7 @@ export class Judge {
   }
 
   #fault(error: unknown): Decision {
-    const why = error instanceof CallgateError || error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     if (this.#o.pass.unjudged) {
       this.#o.warn(`fail: open let a message pass that could not be judged: ${why}`);
       return { effect: 'allow', rule: 'fail-open', reason: why, obligations: NONE, indeterminate: why };
@@ -474,7 +466,7 @@ export class Judge {
       return true;
     } catch (error) {
       if (this.#o.pass.unrecorded) return true;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#o.warn(why);
       if (message.kind === 'request') {
         this.#reply(
@@ -505,51 +497,6 @@ export class Judge {
 const NONE: readonly never[] = [];
 const NOTHING_TO_TAKE_BACK = (): void => undefined;
 
-function redactionsOn(
-  side: 'args' | 'result',
-  decision: Decision,
-  before: readonly RedactObligation[] | undefined,
-): readonly RedactObligation[] | undefined {
-  if (decision.obligations.length === 0) return before;
-  const found = decision.obligations.filter(
-    (o): o is RedactObligation => o.kind === 'redact' && (o.on === side || o.on === 'both'),
-  );
-  return found.length === 0 ? before : [...(before ?? NONE), ...found];
-}
-
-function secretInKey(pointer: string): Decision {
-  return {
-    effect: 'deny',
-    rule: 'redact',
-    reason: `A member's name at ${pointer || '/'} holds what has to be redacted, and names cannot be rewritten safely.`,
-    obligations: NONE,
-  };
-}
-
-function rateKey(rate: RateObligation, call: LiveCall): string {
-  const parts: string[] = [];
-  for (const key of rate.key) {
-    switch (key) {
-      case 'rule':
-        parts.push(`rule=${rate.rule}`);
-        break;
-      case 'tool':
-        parts.push(`tool=${call.server}/${call.tool ?? call.prompt ?? call.method}`);
-        break;
-      case 'server':
-        parts.push(`server=${call.server}`);
-        break;
-      case 'principal':
-        parts.push(`principal=${call.principal.id}`);
-        break;
-      case 'global':
-        parts.push('global');
-        break;
-    }
-  }
-  return `${rate.rule}|${rate.windowMs}|${parts.join('|')}`;
-}
-
 function statusOf(tape: Scanner, open: Open, message: Message): OutcomeRecord['status'] {
   if (message.result < 0) return 'error';
   if (open.method !== 'tools/call') return 'ok';
@@ -569,4 +516,8 @@ function parseId(idText: string | undefined): string | number | undefined {
   } catch {
     return undefined;
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -43,7 +43,7 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
 
   const fromClient = new LineFramer(options.maxMessageBytes);
   const clientSink = {
-    line: (bytes: Uint8Array, start: number, end: number) => judge.client(bytes, start, end),
+    line: (bytes: Uint8Array, start: number, end: number) => judge.line('client', bytes, start, end),
     oversize: (head: Uint8Array, tail: Uint8Array, length: number) => judge.oversize('client', head, tail, length),
   };
   input.on('data', (chunk: Buffer) => {
@@ -62,7 +62,7 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
 
   const fromServer = new LineFramer(options.maxMessageBytes);
   const serverSink = {
-    line: (bytes: Uint8Array, start: number, end: number) => judge.server(bytes, start, end),
+    line: (bytes: Uint8Array, start: number, end: number) => judge.line('server', bytes, start, end),
     oversize: (head: Uint8Array, tail: Uint8Array, length: number) => judge.oversize('server', head, tail, length),
   };
   upstream.stdout.on('data', (chunk: Buffer) => {

@@ -1,0 +1,58 @@
+import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
+import type { Scanner } from '../protocol/scan.ts';
+import type { Edit } from '../protocol/splice.ts';
+import type { LiveCall } from './live-call.ts';
+import { redactEdits } from './redact.ts';
+
+/** The redactions of a decision that concern one side, after those that are due already. */
+export function redactionsOn(
+  side: 'args' | 'result',
+  decision: Decision,
+  before: readonly RedactObligation[] | undefined,
+): readonly RedactObligation[] | undefined {
+  if (decision.obligations.length === 0) return before;
+  const found = decision.obligations.filter(
+    (duty): duty is RedactObligation => duty.kind === 'redact' && (duty.on === side || duty.on === 'both'),
+  );
+  return found.length === 0 ? before : [...(before ?? []), ...found];
+}
+
+/** The edits that redactions ask for below a node; a denial when they cannot be made: a redaction is never skipped. */
+export function redact(
+  tape: Scanner,
+  node: number,
+  redactions: readonly RedactObligation[],
+): readonly Edit[] | Decision {
+  try {
+    const redacted = redactEdits(tape, node, redactions);
+    if (redacted.keyHit === undefined) return redacted.edits;
+    const where = redacted.keyHit === '' ? '/' : redacted.keyHit;
+    return denial(`A member's name at ${where} holds what has to be redacted, and names cannot be rewritten safely.`);
+  } catch (error) {
+    return denial(`What has to be redacted could not be: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function denial(reason: string): Decision {
+  return { effect: 'deny', rule: 'redact', reason, obligations: [] };
+}
+
+/** The counter of the home that a rate obligation counts this call on. */
+export function rateKey(rate: RateObligation, call: LiveCall): string {
+  const parts = rate.key.map((key) => {
+    switch (key) {
+      case 'rule':
+        return `rule=${rate.rule}`;
+      case 'tool':
+        return `tool=${call.server}/${call.tool ?? call.prompt ?? call.method}`;
+      case 'server':
+        return `server=${call.server}`;
+      case 'principal':
+        return `principal=${call.principal.id}`;
+      case 'global':
+        return 'global';
+    }
+  });
+  // Names are the peers' to choose: quoted, none can pass for two.
+  return JSON.stringify([rate.rule, rate.windowMs, ...parts]);
+}
