@@ -38,7 +38,7 @@ function sealInThread(script: URL, place: EvidencePlace, report: (error: Callgat
       workerData: place,
       name: 'callgate-sealer',
       stdout: false,
-      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4, stackSizeMb: 2 },
+      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2, stackSizeMb: 2 },
     });
     const { threadId } = thread;
     worker = thread;
