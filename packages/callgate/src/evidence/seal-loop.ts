@@ -35,7 +35,7 @@ export function sealInLoop(place: EvidencePlace, report: (error: unknown) => voi
       for (let more = true; more && !stopped;) {
         const head = await sealer.pass();
         if (head === undefined) return;
-        more = head.added > 0;
+        more = !head.drained;
       }
       seen = there;
       lastPass = now;

@@ -102,6 +102,18 @@ describe('sealing', () => {
     await two.close();
   });
 
+  it('ends also while a gate goes on writing', async () => {
+    const evidence = t.open();
+    let n = 0;
+    const writing = setInterval(() => writeCalls(evidence, 20, (n += 20)), 0);
+    for (let round = 0; round < 5; round++) {
+      writeCalls(evidence, 1, 1);
+      expect((await sealNow(t.home)).size).toBeGreaterThan(round);
+    }
+    clearInterval(writing);
+    await evidence.close();
+  });
+
   it('rotates segments and destroys those that are sealed', async () => {
     const evidence = t.open({ rotateBytes: 2000 });
     writeCalls(evidence, 50);
