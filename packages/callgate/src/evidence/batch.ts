@@ -105,9 +105,14 @@ export class Batch {
       ];
     this.#fullTiles = this.#edge.takeFull();
     for (const tile of [...this.#fullTiles, ...this.#edge.partial()])
-      yield [tilePath(tile.level, tile.index, tile.width), tile.hashes];
+      if (!this.#isPublished(tile)) yield [tilePath(tile.level, tile.index, tile.width), tile.hashes];
   }
   #fullTiles: readonly Tile[] = [];
+
+  /** A high tile keeps its width over many sizes: a crash in writing it again would destroy what is committed. */
+  #isPublished(tile: Tile): boolean {
+    return Math.floor(this.#oldSize / TILE_WIDTH ** tile.level) >= tile.index * TILE_WIDTH + tile.width;
+  }
 
   /** The unfinished bundle. */
   rest(): Buffer {

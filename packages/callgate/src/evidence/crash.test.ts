@@ -42,7 +42,7 @@ async function killTwice(script: string, count: number): Promise<Found> {
   for (let life = 0; life < 2; life++) {
     const children = Array.from({ length: count }, () => startChild(script, t.home, 'seal'));
     for (const child of children) {
-      await until(() => child.lines.length > 0);
+      await until(() => child.lines.length > 0 || child.process.exitCode !== null);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
       child.process.kill('SIGKILL');
     }

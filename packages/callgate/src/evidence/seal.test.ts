@@ -102,6 +102,22 @@ describe('sealing', () => {
     await two.close();
   });
 
+  it('never writes a published file again', async () => {
+    const evidence = t.open();
+    const times = new Map<string, bigint>();
+    for (let round = 0; round < 12; round++) {
+      writeCalls(evidence, 60, round * 60);
+      await sealNow(t.home);
+      for (const file of allFiles(join(t.place.dir, 'tile'))) {
+        const { mtimeNs } = statSync(file, { bigint: true });
+        expect([file, times.get(file) ?? mtimeNs]).toEqual([file, mtimeNs]);
+        times.set(file, mtimeNs);
+      }
+    }
+    expect([...times.keys()].some((file) => file.includes('tile/1/000.p/3'))).toBe(true);
+    await evidence.close();
+  });
+
   it('ends also while a gate goes on writing', async () => {
     const evidence = t.open();
     let n = 0;
