@@ -6,7 +6,7 @@ import { readTrust, recordTrust, revokeTrust, trustOf } from '../config/trust.ts
 import type { TrustState } from '../config/trust.ts';
 import { CallgateError } from '../model/error.ts';
 import { readDocument } from '../policy/document.ts';
-import type { RuleDoc } from '../policy/document.ts';
+import type { RuleDoc } from '../policy/document-types.ts';
 import { PolicyError } from '../policy/issue.ts';
 import { confirm, EXIT, parseFlags, printable, table, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';

@@ -89,7 +89,7 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
   try {
     current = await load(config);
   } catch (error) {
-    (files as FileWatch | undefined)?.close();
+    files?.close();
     throw error;
   }
   return {

@@ -6,7 +6,11 @@ export interface RedactObligation {
   readonly on: 'args' | 'result' | 'both';
   readonly classes: readonly string[];
   readonly fields: readonly (readonly string[])[];
-  readonly pattern?: { readonly source: string; test(text: string): boolean; replace(text: string, by: string): string };
+  readonly pattern?: {
+    readonly source: string;
+    test(text: string): boolean;
+    replace(text: string, by: string): string;
+  };
   readonly replacement: string;
   readonly rule: string;
 }

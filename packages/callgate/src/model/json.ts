@@ -7,13 +7,6 @@ export class ExactNumber {
 }
 
 /** A parsed JSON value. Objects have no prototype; numbers are exact (see ExactNumber). */
-export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | ExactNumber
-  | readonly Json[]
-  | { readonly [key: string]: Json };
+export type Json = null | boolean | number | string | ExactNumber | readonly Json[] | { readonly [key: string]: Json };
 
 export type JsonObject = { readonly [key: string]: Json };

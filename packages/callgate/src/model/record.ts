@@ -23,7 +23,14 @@ export interface DecisionRecord {
   readonly reason?: string;
   readonly indeterminate?: string;
   readonly obligations?: readonly string[];
-  readonly findings?: readonly { readonly rule: string; readonly class: string; readonly pointer: string; readonly start: number; readonly end: number; readonly confidence: number }[];
+  readonly findings?: readonly {
+    readonly rule: string;
+    readonly class: string;
+    readonly pointer: string;
+    readonly start: number;
+    readonly end: number;
+    readonly confidence: number;
+  }[];
   readonly labels?: readonly string[];
   /** Masked JSON text of the arguments, UTF-8. Encrypted before disk. */
   readonly args?: Uint8Array;
