@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { loadConfig, openHome, type Config, type ConfigRequest } from '../config/index.ts';
 import { openEvidence, type Evidence } from '../evidence/index.ts';
-import { pathResolver } from '../gate/facts.ts';
+import { pathResolver, type ResolvePath } from '../gate/facts.ts';
 import { createFloor } from '../gate/floor.ts';
 import { holdPolicy, type PolicyHolder, type PolicyInForce } from '../gate/policy-in-force.ts';
 import { CallgateError } from '../model/error.ts';
@@ -52,6 +52,7 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
 
   const upstream = await startProcess(command, args, { env: io.env, cwd: io.cwd });
   const release = passSignals(upstream);
+  const paths = pathResolver(config.cwd);
   recordEvent(evidence, 'session', {
     event: 'start',
     server,
@@ -68,8 +69,8 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
       policy: () => holder.current.policy,
       evidence,
       limits: () => holder.limits(),
-      floor: floorOf(config, holder, io),
-      resolvePath: pathResolver(config.cwd),
+      floor: floorOf(config, holder, paths.resolve, io),
+      paths,
       userHome: io.env['HOME'],
       trustAnnotations: config.servers[server]?.trust.annotations ?? false,
       refusal: config.refusal,
@@ -169,13 +170,13 @@ function recordEvent(
   void evidence.synced().catch(() => undefined);
 }
 
-function floorOf(config: Config, holder: PolicyHolder, io: Io) {
+function floorOf(config: Config, holder: PolicyHolder, realPath: ResolvePath, io: Io) {
   return createFloor({
     home: config.home,
     userHome: io.env['HOME'] ?? homedir(),
     cwd: config.cwd,
     protectedFiles: [...new Set([...config.watched, ...holder.current.files])],
-    realPath: pathResolver(config.cwd),
+    realPath,
   });
 }
 

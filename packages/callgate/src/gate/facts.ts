@@ -1,4 +1,4 @@
-import { readlinkSync, realpathSync } from 'node:fs';
+import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import type { Json } from '../model/json.ts';
 import { ExactNumber } from '../model/json.ts';
@@ -57,51 +57,57 @@ function isArray(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 
+/** Resolves paths for one server, remembering what it looked up while one message is judged. */
+export interface PathResolver {
+  readonly resolve: ResolvePath;
+  /** A new message: the file system may have changed. */
+  forget(): void;
+}
+
 /**
  * Makes a resolver for paths as a server running in `cwd` would see them: the file system follows links and `..`, not
  * the text. What does not exist yet resolves through its nearest existing parent, so that a link on the way to a new
  * file is followed too.
  */
-export function pathResolver(cwd: string): ResolvePath {
-  return (path) => {
-    if (path === '' || path.length > LONGEST_PATH || path.includes('\0')) return undefined;
-    return realPathOf(isAbsolute(path) ? path : `${cwd}/${path}`);
+export function pathResolver(cwd: string): PathResolver {
+  const known = new Map<string, string | undefined>();
+  return {
+    resolve(path) {
+      if (path === '' || path.length > LONGEST_PATH || path.includes('\0')) return undefined;
+      const whole = isAbsolute(path) ? path : `${cwd}/${path}`;
+      if (known.has(whole)) return known.get(whole);
+      const real = realPathOf(whole, 0);
+      known.set(whole, real);
+      return real;
+    },
+    forget() {
+      if (known.size > 0) known.clear();
+    },
   };
 }
 
-function realPathOf(path: string, hops = 0): string | undefined {
+function realPathOf(path: string, hops: number): string | undefined {
   const missing: string[] = [];
   let at = path;
-  for (;;) {
-    try {
-      return resolve(realpathSync.native(at), ...missing.toReversed());
-    } catch (error) {
-      if (!isMissing(error)) return undefined;
+  try {
+    // `stat` says "not there" without the cost of an error; a loop of links or a locked directory stays unknown.
+    while (statSync(at, QUIET) === undefined) {
       // A link to what does not exist yet: writing to it creates the target, so the target is the path.
-      const target = linkTarget(at);
-      if (target !== undefined) {
-        return hops >= MOST_LINKS
-          ? undefined
-          : realPathOf(resolve(dirname(at), target, ...missing.toReversed()), hops + 1);
+      if (lstatSync(at, QUIET)?.isSymbolicLink() === true) {
+        if (hops >= MOST_LINKS) return undefined;
+        return realPathOf(resolve(dirname(at), readlinkSync(at), ...missing.toReversed()), hops + 1);
       }
       const parent = dirname(at);
       if (parent === at) return undefined;
       missing.push(basename(at));
       at = parent;
     }
-  }
-}
-
-function linkTarget(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
+    const real = realpathSync.native(at);
+    return missing.length === 0 ? real : resolve(real, ...missing.toReversed());
   } catch {
+    // Also a file where the path wants a directory: nothing can be there.
     return undefined;
   }
 }
 
-/** Only "no such file" lets the search climb: a loop of links, or a directory that may not be read, stays unknown. */
-function isMissing(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
+const QUIET = { throwIfNoEntry: false } as const;

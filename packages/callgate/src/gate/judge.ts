@@ -21,7 +21,7 @@ import { decodeUtf8, splice, type Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
 import type { Limits } from '../state/limits.ts';
 import { readAnnotations } from './annotations.ts';
-import { resolvePaths, type ResolvePath } from './facts.ts';
+import { resolvePaths, type PathResolver } from './facts.ts';
 import type { Floor } from './floor.ts';
 import { LiveCall } from './live-call.ts';
 import { Recorder } from './recorder.ts';
@@ -45,7 +45,8 @@ export interface JudgeOptions {
   /** Shared limits of the home. Throws when they cannot be reached; the call is then denied. */
   limits(): Limits;
   readonly floor: Floor;
-  readonly resolvePath: ResolvePath;
+  /** Shared with the floor. */
+  readonly paths: PathResolver;
   /** What `~` stands for in a path. */
   readonly userHome: string | undefined;
   readonly trustAnnotations: boolean;
@@ -169,6 +170,7 @@ export class Judge {
   }
 
   #judge(from: Side, bytes: Uint8Array, start: number, end: number): void {
+    this.#o.paths.forget();
     const message = readMessage(this.#scanner, bytes, start, end);
     if ('refused' in message) return this.#refuseMalformed(from, message);
     if (message.kind === 'request' || message.kind === 'notification') this.#judgeAsk(from, message, bytes, start, end);
@@ -307,7 +309,7 @@ export class Judge {
 
   #withFacts(call: LiveCall, policy: CompiledPolicy): LiveCall {
     const fields = policy.pathsNeeded(call);
-    if (fields.length > 0) call.paths = resolvePaths(call.args(), fields, this.#o.resolvePath, this.#o.userHome);
+    if (fields.length > 0) call.paths = resolvePaths(call.args(), fields, this.#o.paths.resolve, this.#o.userHome);
     return call;
   }
 

@@ -121,7 +121,7 @@ export function compileInForce(config: Config, request: ConfigRequest): PolicyIn
     compilePolicy(from, {
       variables: policyVariables(config, request.env, trusted),
       sha256: sha256Hex,
-      realPath: pathResolver(config.cwd),
+      realPath: pathResolver(config.cwd).resolve,
     });
   const chosen = compile(sources, true);
   const { untrusted } = resolved;
