@@ -18,6 +18,8 @@ export interface StdioOptions extends Omit<JudgeOptions, 'toServer' | 'toClient'
 /** How long a client that has ended its input is given to read the answers to what it asked. */
 const DRAIN_MS = 5000;
 const OUTCOME_DELAY_MS = 10;
+/** Of one chunk, so many lines leave together: the other side works on them while we judge the next. */
+const LINES_AT_ONCE = 8;
 
 /**
  * Runs one stdio session: client on our stdin and stdout, server in a process of its own. Each chunk read is judged
@@ -41,9 +43,14 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
     outcomesDue: undefined,
   };
 
+  let calls = 0;
+  let answers = 0;
   const fromClient = new LineFramer(options.maxMessageBytes);
   const clientSink = {
-    line: (bytes: Uint8Array, start: number, end: number) => judge.line('client', bytes, start, end),
+    line(bytes: Uint8Array, start: number, end: number) {
+      judge.line('client', bytes, start, end);
+      if (++calls % LINES_AT_ONCE === 0) releaseCalls(session);
+    },
     oversize: (head: Uint8Array, tail: Uint8Array, length: number) => judge.oversize('client', head, tail, length),
   };
   input.on('data', (chunk: Buffer) => {
@@ -62,7 +69,10 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
 
   const fromServer = new LineFramer(options.maxMessageBytes);
   const serverSink = {
-    line: (bytes: Uint8Array, start: number, end: number) => judge.line('server', bytes, start, end),
+    line(bytes: Uint8Array, start: number, end: number) {
+      judge.line('server', bytes, start, end);
+      if (++answers % LINES_AT_ONCE === 0) releaseAnswers(session);
+    },
     oversize: (head: Uint8Array, tail: Uint8Array, length: number) => judge.oversize('server', head, tail, length),
   };
   upstream.stdout.on('data', (chunk: Buffer) => {
