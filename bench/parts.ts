@@ -1,3 +1,3 @@
 // What micro.mjs measures; bundled from the sources, as the program is.
 export { evidencePlace, openEvidence, Sealer } from '../packages/callgate/src/evidence/index.ts';
-export { compilePolicy } from '../packages/callgate/src/policy/index.ts';
+export { compilePolicy } from '../packages/callgate/src/policy/compile.ts';

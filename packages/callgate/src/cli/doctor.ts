@@ -51,7 +51,7 @@ async function examine(
   if (config !== undefined) {
     checks.push(checkConfig(config), checkTrust(config));
     for (const message of config.notices) checks.push({ name: 'notice', status: 'note', message });
-    const policy = attempt(checks, 'policy', () => checkPolicy(config, request));
+    const policy = await attempt(checks, 'policy', () => checkPolicy(config, request));
     if (policy !== undefined) checks.push(policy.check);
     usesRates = policy?.usesRates === true;
   }
@@ -139,9 +139,9 @@ function checkTrust({ trust, cwd }: Config): Check {
   }
 }
 
-function checkPolicy(config: Config, request: ConfigRequest): { check: Check; usesRates: boolean } {
+async function checkPolicy(config: Config, request: ConfigRequest): Promise<{ check: Check; usesRates: boolean }> {
   const { origin, sources } = resolvePolicy(config);
-  const { policy } = compileInForce(config, request);
+  const { policy } = await compileInForce(config, request);
   const { usesRates } = policy;
   const name = 'policy';
   if (origin === 'observe') {

@@ -49,7 +49,7 @@ describe('init', () => {
     const config = await loadConfig(request);
     expect([config.trust, config.notices]).toEqual(['trusted', []]);
     expect(resolvePolicy(config)).toMatchObject({ origin: 'project', sources: [{ text: STARTER_POLICY }] });
-    expect(compileInForce(config, request).origin).toBe('project');
+    expect((await compileInForce(config, request)).origin).toBe('project');
     const doctor = io();
     expect(await doctorCommand([], doctor)).toBe(0);
     expect(doctor.out()).not.toMatch(/^bad/m);

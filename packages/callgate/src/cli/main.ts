@@ -1,9 +1,12 @@
 import * as nodeModule from 'node:module';
-import type { Command } from './commands.ts';
-import type { Io } from './terminal.ts';
+import { didYouMean } from '../config/nearest.ts';
+import { CallgateError } from '../model/error.ts';
+import { ALIASES, COMMANDS, HINTS, type Command } from './commands.ts';
+import { printError, type Io } from './terminal.ts';
 import { nodeTooOld, VERSION } from './version.ts';
 
-await start();
+// Not awaited here: what a command loads may import from this file.
+void start();
 
 /** The program. Loads one chunk for the command that was asked for, and nothing for --version. */
 async function start(): Promise<void> {
@@ -30,7 +33,6 @@ async function start(): Promise<void> {
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {
-  const { COMMANDS, ALIASES, HINTS } = await import('./commands.ts');
   const [first, ...rest] = argv;
   const io: Io = {
     stdout: process.stdout,
@@ -49,7 +51,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const named = COMMANDS.find(({ name }) => name === (ALIASES[first] ?? first));
   const isServer = first === '--' || (first.startsWith('-') && argv.includes('--'));
   const command = named ?? (isServer ? COMMANDS.find(({ name }) => name === 'run') : undefined);
-  if (command === undefined) return await unknownCommand(first, COMMANDS, Object.keys(ALIASES), HINTS);
+  if (command === undefined) return unknownCommand(first, COMMANDS, Object.keys(ALIASES), HINTS);
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   if (own.includes('--help') || own.includes('-h')) {
     const { commandHelp } = await import('./help.ts');
@@ -61,14 +63,12 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   return await run([...(named === undefined ? argv : rest)], io);
 }
 
-async function unknownCommand(
+function unknownCommand(
   word: string,
   commands: readonly Command[],
   aliases: readonly string[],
   hints: Readonly<Record<string, string>>,
-): Promise<number> {
-  const { CallgateError } = await import('../model/error.ts');
-  const { didYouMean } = await import('../config/nearest.ts');
+): never {
   const names = commands.map(({ name }) => name);
   const kind = word.startsWith('-') ? 'flag' : 'command';
   const hint = Object.hasOwn(hints, word)
@@ -82,7 +82,6 @@ async function unknownCommand(
 }
 
 async function fail(error: unknown, argv: readonly string[]): Promise<void> {
-  const { printError } = await import('./terminal.ts');
   const end = argv.indexOf('--');
   const isDebug = (end < 0 ? argv : argv.slice(0, end)).includes('--debug');
   await leave(printError(error, process.stderr, isDebug));

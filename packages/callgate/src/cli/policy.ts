@@ -3,7 +3,8 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CallgateError } from '../model/error.ts';
-import { type CompiledPolicy, compilePolicy, type Issue, PolicyError, type PolicySource } from '../policy/index.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import { type CompiledPolicy, type Issue, PolicyError, type PolicySource } from '../policy/index.ts';
 import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
 
 /**

@@ -2,7 +2,7 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { loadConfig, openHome, type Config, type ConfigRequest } from '../config/index.ts';
-import { openEvidence, type Evidence } from '../evidence/index.ts';
+import { openEvidence, type Evidence } from '../evidence/wal.ts';
 import { pathResolver, type ResolvePath } from '../gate/facts.ts';
 import { createFloor } from '../gate/floor.ts';
 import { holdPolicy, type PolicyHolder, type PolicyInForce } from '../gate/policy-in-force.ts';

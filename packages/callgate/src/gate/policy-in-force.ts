@@ -11,9 +11,17 @@ import {
   type FileWatch,
 } from '../config/index.ts';
 import { CallgateError } from '../model/error.ts';
-import { combine, compilePolicy, OBSERVE_POLICY, tightenOnly, type CompiledPolicy } from '../policy/index.ts';
+import {
+  combine,
+  loadPolicy,
+  OBSERVE_POLICY,
+  tightenOnly,
+  type CompiledPolicy,
+  type DocumentCache,
+} from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
 import { pathResolver } from './facts.ts';
+import { documentCache } from './document-cache.ts';
 import { sqliteLimits, type Limits } from '../state/limits.ts';
 
 /** The policy that judges now, replaced whole when its files change. */
@@ -49,7 +57,7 @@ export interface ReloadListener {
 export async function holdPolicy(config: Config, request: ConfigRequest): Promise<PolicyHolder> {
   let limits: Limits | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
-    const loaded = compileInForce(from, request);
+    const loaded = await compileInForce(from, request, documentCache(from.home));
     if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
     return loaded;
   };
@@ -112,21 +120,33 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
   };
 }
 
-/** Compiles what the config names, with an untrusted project's policy as a layer that can only tighten. */
-export function compileInForce(config: Config, request: ConfigRequest): PolicyInForce {
+/**
+ * Compiles what the config names, with an untrusted project's policy as a layer that can only tighten.
+ * @param cache spares parsing what has not changed; without it everything is parsed
+ * @throws PolicyError, ConfigError
+ */
+export async function compileInForce(
+  config: Config,
+  request: ConfigRequest,
+  cache?: DocumentCache,
+): Promise<PolicyInForce> {
   const resolved = resolvePolicy(config);
   const isObserve = resolved.origin === 'observe';
   const sources = isObserve ? [{ file: '(built-in observe policy)', text: OBSERVE_POLICY }] : resolved.sources;
-  const compile = (from: readonly PolicySource[], trusted: boolean): CompiledPolicy =>
-    compilePolicy(from, {
-      variables: policyVariables(config, request.env, trusted),
-      sha256: sha256Hex,
-      realPath: pathResolver(config.cwd).resolve,
-    });
-  const chosen = compile(sources, true);
+  const compile = (from: readonly PolicySource[], trusted: boolean): Promise<CompiledPolicy> =>
+    loadPolicy(
+      from,
+      {
+        variables: policyVariables(config, request.env, trusted),
+        sha256: sha256Hex,
+        realPath: pathResolver(config.cwd).resolve,
+      },
+      cache,
+    );
+  const chosen = await compile(sources, true);
   const { untrusted } = resolved;
   const policy =
-    untrusted === undefined ? chosen : combine([chosen, tightenOnly(compile([untrusted], false))], sha256Hex);
+    untrusted === undefined ? chosen : combine([chosen, tightenOnly(await compile([untrusted], false))], sha256Hex);
   const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
   return { policy, origin: resolved.origin, files };
 }

@@ -1,6 +1,6 @@
 import type { Call } from '../model/call.ts';
 import type { Decision, Obligation } from '../model/decision.ts';
-import { type CompiledPolicy, openLayer, type PolicyLayer } from './compile.ts';
+import { type CompiledPolicy, openLayer, type PolicyLayer } from './compile-documents.ts';
 import { severity, type Verdict } from './engine.ts';
 import type { FieldPath } from './field.ts';
 import type { CompiledRule } from './rule.ts';

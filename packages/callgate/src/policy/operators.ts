@@ -4,8 +4,7 @@ import type { Literal, MatcherDoc, NodePath, OperatorDoc } from './document-type
 import { allStrings, type FieldPath, parseField, quantify, testField, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { compareNumbers, isNumeric, type Numeric } from './numbers.ts';
-import { MAX_SCANNED } from './pattern.ts';
-import type { Condition, Report, Scope } from './scope.ts';
+import { MAX_SCANNED, type Condition, type Report, type Scope } from './scope.ts';
 import { allTrue, anyTrue, negate, type Truth, Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';
 

@@ -1,8 +1,7 @@
 import { RE2JS } from 're2js';
 
-/** Longest pattern that loads, and longest text a pattern is run on (UTF-16 units). */
+/** Longest pattern that loads (UTF-16 units). */
 export const MAX_PATTERN = 2_000;
-export const MAX_SCANNED = 1_048_576;
 const MAX_PROGRAM = 20_000;
 
 /** A user's regular expression on RE2: linear time, unanchored, case-sensitive unless it says `(?i)`. */

@@ -2,9 +2,12 @@ import { type ArgumentLookup, type Arguments, openArguments } from './argument.t
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import { compileGlob, type Glob } from './glob.ts';
-import { compilePattern, type Pattern } from './pattern.ts';
+import type { Pattern } from './pattern.ts';
 import type { FieldPath } from './field.ts';
 import type { Root } from './under.ts';
+
+/** Longest text a pattern is run on (UTF-16 units). */
+export const MAX_SCANNED = 1_048_576;
 
 /** What compiling a rule's conditions needs from outside, and what it finds out on the way. */
 export interface Scope {
@@ -39,7 +42,7 @@ export interface Texts {
 }
 
 /** Compiles patterns and globs once each, and says where they are wrong. */
-export function openTexts(): Texts {
+export function openTexts(compilePattern: (source: string) => Pattern): Texts {
   const patterns = new Map<string, Pattern>();
   const globs = new Map<string, Glob>();
   return {

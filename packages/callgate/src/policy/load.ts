@@ -1,0 +1,121 @@
+import { ExactNumber } from '../model/json.ts';
+import { compileDocuments, type CompiledPolicy, type CompileOptions, type PolicySource } from './compile-documents.ts';
+import type { PolicyDoc } from './document-types.ts';
+import type { PolicyDocument } from './document.ts';
+import { PolicyError } from './issue.ts';
+import type { Pattern } from './pattern.ts';
+
+/** Keeps what a policy text was read as, so that an unchanged one is not parsed again. Never throws. */
+export interface DocumentCache {
+  /** The JSON that was put for this text; undefined when there is none or it is damaged. */
+  get(text: string): string | undefined;
+  put(text: string, json: string): void;
+}
+
+/**
+ * Compiles policy texts as `compilePolicy` does, loading little: the YAML parser only for a text that `cache` does not
+ * have, the pattern engine only for a policy with patterns.
+ * @throws PolicyError with every issue of every file
+ */
+export async function loadPolicy(
+  sources: readonly PolicySource[],
+  options: CompileOptions,
+  cache?: DocumentCache,
+): Promise<CompiledPolicy> {
+  const remembered = cache === undefined ? undefined : rememberedDocuments(sources, cache);
+  if (remembered !== undefined) {
+    try {
+      return await compileWithPatterns(remembered, sources, options);
+    } catch (error) {
+      // Only a text that was parsed says where it is wrong.
+      if (!(error instanceof PolicyError)) throw error;
+    }
+  }
+  const { readDocument } = await import('./document.ts');
+  const documents = sources.map((source) => readDocument(source.file, source.text));
+  const policy = await compileWithPatterns(documents, sources, options);
+  for (const [index, document] of documents.entries()) {
+    const json = plainJson(document.policy);
+    if (json !== undefined) cache?.put(sources[index]!.text, json);
+  }
+  return policy;
+}
+
+/** Words without which a text has no pattern, unless they are written with escapes. */
+const PATTERN_WORDS = /regex|pattern|matches/;
+
+async function compileWithPatterns(
+  documents: readonly PolicyDocument[],
+  sources: readonly PolicySource[],
+  options: CompileOptions,
+): Promise<CompiledPolicy> {
+  if (!sources.some(({ text }) => PATTERN_WORDS.test(text))) {
+    let isAsked = false;
+    const notLoaded = (): Pattern => {
+      isAsked = true;
+      throw new SyntaxError('the pattern engine is not loaded');
+    };
+    try {
+      const policy = compileDocuments(documents, sources, options, notLoaded);
+      if (!isAsked) return policy;
+    } catch (error) {
+      if (!isAsked) throw error;
+    }
+  }
+  const { compilePattern } = await import('./pattern.ts');
+  return compileDocuments(documents, sources, options, compilePattern);
+}
+
+/** The documents of all texts as the cache has them; undefined unless it has every one. */
+function rememberedDocuments(sources: readonly PolicySource[], cache: DocumentCache): PolicyDocument[] | undefined {
+  const documents: PolicyDocument[] = [];
+  for (const { file, text } of sources) {
+    const json = cache.get(text);
+    const policy = json === undefined ? undefined : plainDocument(json);
+    if (policy === undefined) return undefined;
+    documents.push(documentOf(file, policy));
+  }
+  return documents;
+}
+
+function documentOf(file: string, policy: Partial<PolicyDoc>): PolicyDocument {
+  const place = { file, line: 1, column: 1 };
+  return {
+    file,
+    policy,
+    issues: [],
+    broken: new Set(),
+    issueAt: (_path, code, message, remedy) => ({
+      code,
+      message,
+      ...place,
+      place,
+      ...(remedy === undefined ? {} : { remedy }),
+    }),
+    release: () => undefined,
+  };
+}
+
+/** As JSON; undefined when JSON would lose something. */
+function plainJson(policy: Partial<PolicyDoc>): string | undefined {
+  let isPlain = true;
+  const json = JSON.stringify(policy, (_key, value: unknown) => {
+    if (value instanceof ExactNumber || Object.is(value, -0)) isPlain = false;
+    return value;
+  });
+  return isPlain ? json : undefined;
+}
+
+/** As the reader of YAML would have made it: maps without a prototype. */
+function plainDocument(json: string): Partial<PolicyDoc> | undefined {
+  try {
+    const read: unknown = JSON.parse(json, (_key, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.assign(Object.create(null) as object, value)
+        : value,
+    );
+    return typeof read === 'object' && read !== null ? read : undefined;
+  } catch {
+    return undefined;
+  }
+}
