@@ -62,7 +62,8 @@ async function killTwice(script: string, count: number): Promise<Found> {
       if (leaf?.type === 'decision' && leaf.policy?.effect === 'allow') owed.add(id);
       if (leaf?.type === 'outcome') settled.add(`${id.split('-')[0]}-${leaf.refs?.decision}`);
     }
-  const segments = readdirSync(join(t.place.dir, 'wal'));
+  // A draft (`.tmp`) of a process killed before its segment had a name holds no record; it is swept after an hour.
+  const segments = readdirSync(join(t.place.dir, 'wal')).filter((name) => !name.endsWith('.tmp'));
   t.remove();
   const lost = acknowledged.filter((id) => !ids.has(id));
   return { ok, lost, unsettled: [...owed].filter((id) => !settled.has(id)), segments };
