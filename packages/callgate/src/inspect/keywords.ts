@@ -15,21 +15,15 @@ export interface Keywords {
   readonly ends: readonly (readonly number[])[];
 }
 
-interface TrieNode {
-  readonly next: Map<number, number>;
-  fail: number;
-  words: number[];
-}
-
 /**
  * Builds the table.
  * @param words ASCII words of at least one character, matched without regard to ASCII case.
  */
 export function compileKeywords(words: readonly string[]): Keywords {
-  const trie = buildTrie(words);
-  linkFailures(trie);
   const { column, width } = assignColumns(words);
-  return layOut(words, trie, column, width);
+  const trie = buildTrie(words, column, width);
+  const failures = linkFailures(trie, width);
+  return { words, column, width, ...layOut(words, trie, failures, width) };
 }
 
 /** True when the bytes hold any of the words. */
@@ -43,39 +37,71 @@ export function holdsKeyword(keywords: Keywords, bytes: Uint8Array, start: numbe
   return false;
 }
 
-function buildTrie(words: readonly string[]): TrieNode[] {
-  const trie: TrieNode[] = [{ next: new Map(), fail: 0, words: [] }];
-  for (const [number, word] of words.entries()) {
+/** Nodes by number, the root 0; the rest are lists by node. */
+interface Trie {
+  readonly size: number;
+  /** Child by node and column, 0 where there is none. */
+  readonly next: Int32Array;
+  readonly firstChild: Int32Array;
+  readonly sibling: Int32Array;
+  /** The column that leads to a node. */
+  readonly by: Uint8Array;
+  /** Words that end in a node, after linking those of its failure too. */
+  readonly ends: (readonly number[] | undefined)[];
+}
+
+function buildTrie(words: readonly string[], column: Uint8Array, width: number): Trie {
+  const most = words.reduce((sum, word) => sum + word.length, 1);
+  const next = new Int32Array(most * width);
+  const firstChild = new Int32Array(most);
+  const sibling = new Int32Array(most);
+  const by = new Uint8Array(most);
+  const ends: (readonly number[] | undefined)[] = [];
+  let size = 1;
+  for (let number = 0; number < words.length; number++) {
+    const word = words[number]!;
     let node = 0;
     for (let at = 0; at < word.length; at++) {
-      const code = foldCase(word.charCodeAt(at));
-      let child = trie[node]!.next.get(code);
-      if (child === undefined) {
-        child = trie.push({ next: new Map(), fail: 0, words: [] }) - 1;
-        trie[node]!.next.set(code, child);
+      const to = column[word.charCodeAt(at)]!;
+      let child = next[node * width + to]!;
+      if (child === 0) {
+        child = size++;
+        next[node * width + to] = child;
+        sibling[child] = firstChild[node]!;
+        firstChild[node] = child;
+        by[child] = to;
       }
       node = child;
     }
-    trie[node]!.words.push(number);
+    ends[node] = [...(ends[node] ?? []), number];
   }
-  return trie;
+  return { size, next, firstChild, sibling, by, ends };
 }
 
-/** Breadth-first, so that the node a failure leads to is complete before it is used. */
-function linkFailures(trie: TrieNode[]): void {
-  const queue = [0];
-  for (let head = 0; head < queue.length; head++) {
-    const parent = queue[head]!;
-    for (const [code, child] of trie[parent]!.next) {
-      queue.push(child);
-      let fall = trie[parent]!.fail;
-      while (fall !== 0 && !trie[fall]!.next.has(code)) fall = trie[fall]!.fail;
-      const landing = trie[fall]!.next.get(code);
-      const node = trie[child]!;
-      node.fail = landing !== undefined && landing !== child ? landing : 0;
-      node.words = [...node.words, ...trie[node.fail]!.words];
+/** Where to go on when no child fits, and the nodes breadth-first: a failure stands before what fails to it. */
+interface Failures {
+  readonly fail: Int32Array;
+  readonly order: Int32Array;
+}
+
+function linkFailures({ size, next, firstChild, sibling, by, ends }: Trie, width: number): Failures {
+  const order = new Int32Array(size);
+  const fail = new Int32Array(size);
+  for (let head = 0, tail = 1; head < tail; head++) {
+    const parent = order[head]!;
+    for (let child = firstChild[parent]!; child !== 0; child = sibling[child]!) {
+      order[tail++] = child;
+      if (parent === 0) continue;
+      const column = by[child]!;
+      let fall = fail[parent]!;
+      while (fall !== 0 && next[fall * width + column] === 0) fall = fail[fall]!;
+      const landing = next[fall * width + column]!;
+      fail[child] = landing;
+      const inherited = ends[landing];
+      if (inherited !== undefined) ends[child] = [...(ends[child] ?? []), ...inherited];
     }
   }
+  return { fail, order };
 }
 
 function assignColumns(words: readonly string[]): { column: Uint8Array; width: number } {
@@ -92,28 +118,39 @@ function assignColumns(words: readonly string[]): { column: Uint8Array; width: n
   return { column, width: used };
 }
 
-/** Numbers the states so that the accepting ones come last, then fills every row. */
-function layOut(words: readonly string[], trie: readonly TrieNode[], column: Uint8Array, width: number): Keywords {
-  const order = [...trie.keys()].sort((a, b) => Number(trie[a]!.words.length > 0) - Number(trie[b]!.words.length > 0));
-  const rowOf: number[] = Array.from({ length: trie.length }, () => 0);
-  for (const [row, node] of order.entries()) rowOf[node] = row * width;
-  const size = trie.length * width;
-  const table = size < 65_536 ? new Uint16Array(size) : new Uint32Array(size);
-  const codes = Array.from({ length: 128 }, (_, code) => code).filter(
-    (code) => column[code] !== 0 && foldCase(code) === code,
-  );
-  for (const node of trie.keys()) {
-    for (const code of codes) {
-      let from = node;
-      while (from !== 0 && !trie[from]!.next.has(code)) from = trie[from]!.fail;
-      table[rowOf[node]! + column[code]!] = rowOf[trie[from]!.next.get(code) ?? 0]!;
-    }
+/**
+ * Numbers the states so that the accepting ones come last, then fills every row: that of its failure, but for its own
+ * children. Copying rows keeps this short, it is done at each start.
+ */
+function layOut(
+  words: readonly string[],
+  { size, firstChild, sibling, by, ends }: Trie,
+  { fail, order }: Failures,
+  width: number,
+): Pick<Keywords, 'table' | 'accepting' | 'ends'> {
+  const rowOf = new Int32Array(size);
+  const accepted: number[] = [];
+  let row = 0;
+  for (let node = 0; node < size; node++) {
+    if (ends[node] === undefined) {
+      rowOf[node] = row;
+      row += width;
+    } else accepted.push(node);
   }
-  const plain = trie.filter((node) => node.words.length === 0).length;
-  const ends = order
-    .slice(plain)
-    .map((node) => trie[node]!.words.toSorted((a, b) => words[b]!.length - words[a]!.length));
-  return { words, column, table, width, accepting: plain * width, ends };
+  const accepting = row;
+  for (const node of accepted) {
+    rowOf[node] = row;
+    row += width;
+  }
+  const table = row < 65_536 ? new Uint16Array(row) : new Uint32Array(row);
+  for (const node of order) {
+    const to = rowOf[node]!;
+    const failure = rowOf[fail[node]!]!;
+    if (node !== 0) table.copyWithin(to, failure, failure + width);
+    for (let child = firstChild[node]!; child !== 0; child = sibling[child]!) table[to + by[child]!] = rowOf[child]!;
+  }
+  const longestFirst = (a: number, b: number): number => words[b]!.length - words[a]!.length;
+  return { table, accepting, ends: accepted.map((node) => ends[node]!.toSorted(longestFirst)) };
 }
 
 function foldCase(code: number): number {
