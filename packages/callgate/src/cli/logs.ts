@@ -102,8 +102,12 @@ function printTable(io: Io): Print {
 
 function rowOf(call: LoggedCall): string[] {
   const what = call.tool ?? [call.method, call.target].filter((part) => part !== undefined).join(' ');
-  const cells = [call.server, what, call.decision, call.rule, latencyText(call.us), call.status ?? '-'];
+  const cells = [call.server, what, call.decision, call.rule, latencyText(call.us), statusText(call)];
   return [new Date(call.time).toISOString(), ...cells.map((cell) => oneLine(cell))];
+}
+
+function statusText({ status, redactions }: LoggedCall): string {
+  return redactions === 0 ? (status ?? '-') : `${status ?? '-'}, ${redactions} redacted`;
 }
 
 function latencyText(us: number | undefined): string {
@@ -139,6 +143,7 @@ function jsonLine(call: LoggedCall, reader: ArgumentReader): string {
     reason: reason ?? null,
     durationMs: call.us === undefined ? null : call.us / 1000,
     status: call.status ?? null,
+    redactions: call.redactions,
     method,
     target: target ?? null,
     direction,

@@ -31,6 +31,8 @@ export interface LoggedCall {
   /** Undefined while the call runs. */
   readonly status: string | undefined;
   readonly us: number | undefined;
+  /** Values that were masked in the answer. */
+  readonly redactions: number;
 }
 
 /** The call that a decision leaf tells of; undefined for every other leaf. */
@@ -53,6 +55,7 @@ export function callOf(index: number, leaf: Leaf): LoggedCall | undefined {
     truncated: leaf.args?.truncated,
     status: undefined,
     us: undefined,
+    redactions: 0,
   };
 }
 
@@ -68,6 +71,7 @@ export function settled(call: LoggedCall, outcome: Leaf): LoggedCall {
     ...call,
     status: outcome.result?.status,
     us: outcome.us?.total,
+    redactions: outcome.result?.redactions ?? 0,
     reason: call.reason ?? outcome.result?.reason,
   };
 }

@@ -20,6 +20,7 @@ export interface Leaf {
   readonly args?: { readonly truncated?: number };
   readonly refs?: { readonly decision?: number };
   readonly result?: {
+    readonly redactions?: number;
     readonly status?: string;
     readonly bytes?: number;
     readonly reason?: string;

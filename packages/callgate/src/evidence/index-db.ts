@@ -11,14 +11,16 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS log (id INTEGER PRIMARY KEY CHECK (id = 1), v INTEGER, origin TEXT, size INTEGER);
   CREATE TABLE IF NOT EXISTS call (
     idx INTEGER PRIMARY KEY, id TEXT, time INTEGER, server TEXT, method TEXT, tool TEXT, target TEXT, direction TEXT,
-    decision TEXT, rule TEXT, reason TEXT, who TEXT, truncated INTEGER, status TEXT, us INTEGER);
+    decision TEXT, rule TEXT, reason TEXT, who TEXT, truncated INTEGER, status TEXT, us INTEGER,
+    redactions INTEGER NOT NULL DEFAULT 0);
   CREATE UNIQUE INDEX IF NOT EXISTS call_id ON call (id);
   CREATE INDEX IF NOT EXISTS call_tool ON call (tool, idx);
   CREATE INDEX IF NOT EXISTS call_server ON call (server, idx);
   CREATE INDEX IF NOT EXISTS call_time ON call (time);
   CREATE INDEX IF NOT EXISTS call_refused ON call (decision, idx) WHERE decision <> 'allow';`;
 
-const VERSION = 1;
+/** Of the tables; an index of another version is made anew. */
+const VERSION = 2;
 const LEAVES_PER_TRANSACTION = 16_384;
 const PAGE = 500;
 
@@ -30,7 +32,9 @@ export class LogIndex {
 
   constructor(database: Database) {
     this.#database = database;
-    database.exec(SCHEMA);
+    const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+    if (version !== VERSION) database.exec('DROP TABLE IF EXISTS call; DROP TABLE IF EXISTS log');
+    database.exec(`${SCHEMA} PRAGMA user_version = ${VERSION};`);
   }
 
   /** Takes in the leaves up to `size`. Several processes may do so at once: each transaction goes on from what is there. */
@@ -106,10 +110,10 @@ export class LogIndex {
 
   #insert(dir: string, from: number, to: number, size: number): void {
     const add = this.#database.prepare(
-      'INSERT OR REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)',
+      'INSERT OR REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0)',
     );
     const settle = this.#database.prepare(
-      'UPDATE call SET status = ?, us = ?, reason = coalesce(reason, ?) WHERE id = ?',
+      'UPDATE call SET status = ?, us = ?, redactions = ?, reason = coalesce(reason, ?) WHERE id = ?',
     );
     for (let number = Math.floor(from / TILE_WIDTH); number * TILE_WIDTH < to; number++)
       for (const { index, text } of readBundle(dir, number, size)) {
@@ -122,7 +126,13 @@ export class LogIndex {
 function insertLeaf(index: number, leaf: Leaf, add: Statement, settle: Statement): void {
   const decided = settledBy(leaf);
   if (decided !== undefined)
-    settle.run(leaf.result?.status ?? null, leaf.us?.total ?? null, leaf.result?.reason ?? null, decided);
+    settle.run(
+      leaf.result?.status ?? null,
+      leaf.us?.total ?? null,
+      leaf.result?.redactions ?? 0,
+      leaf.result?.reason ?? null,
+      decided,
+    );
   const call = callOf(index, leaf);
   if (call === undefined) return;
   const { id, time, server, method, tool, target, direction, decision, rule, reason, who, truncated } = call;
@@ -151,5 +161,6 @@ function callOfRow(row: Row): LoggedCall {
     truncated: maybeNumber('truncated'),
     status: maybeText('status'),
     us: maybeNumber('us'),
+    redactions: Number(row['redactions']),
   };
 }

@@ -1,6 +1,17 @@
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { EvidencePlace } from './mark.ts';
 import { sealInLoop } from './seal-loop.ts';
+
+/** Calls come first: when the processor is short, sealing waits. On Linux this is the priority of this thread alone. */
+const NICE = 10;
+if (process.platform === 'linux') {
+  try {
+    setPriority(NICE);
+  } catch {
+    // Not allowed here: it seals at the gate's own priority.
+  }
+}
 
 // The sealing thread (`dist/sealer.js`): seals until told to stop, says what fails.
 const stop = sealInLoop(workerData as EvidencePlace, (error) => {
