@@ -329,6 +329,29 @@ describe('a rule', () => {
   });
 });
 
+it('docs/policy.md names every operator and obligation of the schema', () => {
+  interface Schema {
+    readonly properties?: Readonly<Record<string, Schema>>;
+    readonly items?: Schema;
+    readonly anyOf?: readonly Schema[];
+    readonly $defs?: Readonly<Record<string, Schema>>;
+  }
+  const schema = JSON.parse(pageText('packages/callgate/schema/policy.schema.json')) as Schema;
+  const namesIn = (one: Schema | undefined): string[] => [
+    ...Object.keys(one?.properties ?? {}),
+    ...(one?.anyOf ?? []).flatMap(namesIn),
+  ];
+  const rule = schema.properties?.['rules']?.items?.properties;
+  const names = [
+    ...namesIn(schema.$defs?.['operator']),
+    ...namesIn(rule?.['obligations']?.items),
+    ...namesIn(rule?.['match']),
+  ];
+  expect(names).toEqual(expect.arrayContaining(['under', 'startsWith', 'redact', 'rate', 'annotations']));
+  const page = pageText('docs/policy.md');
+  expect(names.filter((name) => !page.includes(`\`${name}`) && !page.includes(`${name}:`))).toEqual([]);
+});
+
 it('a changed policy of a project can only tighten until callgate trust', async () => {
   await callgate('init');
   const client = await connect(['callgate', 'run', '--', ...echo()]);
