@@ -1,7 +1,11 @@
 import { setPriority } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { EvidencePlace } from './mark.ts';
 import { sealInLoop } from './seal-loop.ts';
+
+// A thread that starts resets V8's flags, which all threads share: the nursery stays small (see cli/main.ts).
+setFlagsFromString('--semi-space-growth-factor=1');
 
 /** Calls come first: when the processor is short, sealing waits. On Linux this is the priority of this thread alone. */
 const NICE = 10;

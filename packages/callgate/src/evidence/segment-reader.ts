@@ -27,7 +27,7 @@ export interface WalRecord {
  */
 export type ReadStatus = 'open' | 'ended' | 'closed' | 'damaged';
 
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 const HEADER_MAX = 64 * 1024;
 
 /** Reads one segment front to back, also while its process still appends. */
