@@ -1,7 +1,7 @@
-import { readFileSync, statSync, watch } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { sha256 } from './read.ts';
+import { MAX_POLICY_BYTES, sha256 } from './read.ts';
 
 export interface FileWatch {
   close(): void;
@@ -78,12 +78,26 @@ interface Look {
   readonly content: string;
 }
 
+/**
+ * Never waits and reads no more than a loader would take: what a named pipe, a device or an endless file is, the loader
+ * says.
+ */
+function contentOf(file: string, stat: string): string {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const now = fstatSync(descriptor);
+    return now.isFile() && now.size <= MAX_POLICY_BYTES ? sha256(readFileSync(descriptor)) : `unread ${stat}`;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** The content's hash; read again only when the file's times, size or inode say so. */
 function look(file: string, before: Look | undefined): Look {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
     const stat = `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
-    return stat === before?.stat ? before : { stat, content: sha256(readFileSync(file)) };
+    return stat === before?.stat ? before : { stat, content: contentOf(file, stat) };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
     return code === before?.stat ? before : { stat: code, content: code };

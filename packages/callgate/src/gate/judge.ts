@@ -22,12 +22,14 @@ import { member } from '../protocol/tape.ts';
 import type { Limits } from '../state/limits.ts';
 import { readAnnotations } from './annotations.ts';
 import { resolvePaths, type PathResolver } from './facts.ts';
+import { embeddedRequests } from './embedded.ts';
 import type { Floor } from './floor.ts';
 import { LiveCall } from './live-call.ts';
 import { Recorder } from './recorder.ts';
 import { rateKey, redact, redactionsOn } from './obligations.ts';
 import { refusalBytes, refusedByPolicy, refusedByRate, type Refused } from './refuse.ts';
 import { stringsOf } from './strings.ts';
+import { resultOfTask, Tasks, type TaskOrigin } from './tasks.ts';
 
 /** Where judged bytes leave: `line` takes a line of the input without its newline, `whole` a line with it. */
 export interface Outbox {
@@ -74,6 +76,8 @@ interface Open {
   readonly idText: string;
   readonly since: number;
   readonly redactResult: readonly RedactObligation[] | undefined;
+  /** The call whose result may come in the answer. */
+  readonly task: TaskOrigin | undefined;
 }
 
 /** What was decided about one message, before it is worded. */
@@ -97,6 +101,7 @@ export class Judge {
   readonly #record: Recorder;
   readonly #open: { readonly client: Pending<Open>; readonly server: Pending<Open> };
   readonly #annotations = new Map<string, Annotations>();
+  readonly #tasks = new Tasks();
   /** Ids let through since the books were last closed (see settle). */
   #uncommitted: (string | number)[] = [];
 
@@ -139,9 +144,9 @@ export class Judge {
       for (const id of ids) {
         const open = this.#open.client.take(id);
         if (open === undefined) continue;
-        this.#outcome(open, 'denied', 0);
         const text = `Callgate refused the call: its evidence could not be written. ${why}`;
         this.#o.toClient.whole(errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text));
+        this.#unlessFull(() => this.#outcome(open, 'denied', 0));
       }
     };
   }
@@ -184,7 +189,7 @@ export class Judge {
     const malformed = this.#wrongForm(from, message, bytes);
     if (malformed !== undefined) return this.#refuseMalformed(from, malformed);
 
-    const call = this.#callOf(from, message, message.args >= 0 ? message.args : message.params);
+    const call = this.#callOf(from, message);
     const verdict = this.#decide(call, message, bytes);
     const { decision } = verdict;
     const refused = decision.effect !== 'allow' || verdict.spent !== undefined;
@@ -208,7 +213,7 @@ export class Judge {
     const asker: Side = from === 'client' ? 'server' : 'client';
     const open = message.id === undefined ? undefined : this.#open[asker].take(message.id);
     if (open === undefined)
-      return this.#record.malformed(from, 'unmatched_answer', 'An answer that no open request awaits was dropped.');
+      return this.#malformed(from, 'unmatched_answer', 'An answer that no open request awaits was dropped.');
 
     const body = message.result >= 0 ? message.result : message.error;
     const policy = this.#o.policy();
@@ -222,8 +227,13 @@ export class Judge {
       redactions = redactionsOn('result', decision, redactions);
       if (from === 'client') this.#record.decision(call, message, bytes, this.#scanner, decision, false);
     }
+    if (from === 'server') {
+      const inner = this.#judgeInside(open, message, bytes, redactions);
+      if (inner === 'refused') return;
+      redactions = inner;
+    }
     if (redactions !== undefined) {
-      const redacted = redact(this.#scanner, body, redactions);
+      const redacted = redact(this.#scanner, body, redactions, message);
       if ('effect' in redacted) {
         return this.#refuseAnswer(from, open, this.#answerOf(from, open, body), message, bytes, redacted);
       }
@@ -238,24 +248,108 @@ export class Judge {
     this.#forward(from, bytes, start, end, edits);
   }
 
+  /**
+   * What else an answer of the server carries: the result of a task, judged as its tool's, and requests to the client,
+   * judged as such. Answers what may not pass in its place.
+   */
+  #judgeInside(
+    open: Open,
+    message: Message,
+    bytes: Uint8Array,
+    due: readonly RedactObligation[] | undefined,
+  ): readonly RedactObligation[] | undefined | 'refused' {
+    const tape = this.#scanner;
+    const policy = this.#o.policy();
+    let redactions = due;
+    if (open.method === 'tools/call' && message.isTask && !this.#tasks.started(tape, message.result, open)) {
+      this.#refuseAnswer(
+        'server',
+        open,
+        this.#answerOf('server', open, message.result),
+        message,
+        bytes,
+        TOO_MANY_TASKS,
+      );
+      return 'refused';
+    }
+    if (open.task !== undefined) {
+      const { name, redactResult } = open.task;
+      if (redactResult !== undefined) redactions = [...(redactions ?? []), ...redactResult];
+      const result = message.error >= 0 ? message.error : resultOfTask(tape, open.method, message.result);
+      if (result >= 0 && policy.needsResult(this.#o.server, 'tools/call', name)) {
+        const call = this.#answerOf('server', { ...open, method: 'tools/call', name }, result);
+        const decision = this.#guarded(() => policy.decide(this.#withFacts(call, policy)));
+        if (decision.effect !== 'allow') {
+          this.#refuseAnswer('server', open, call, message, bytes, decision);
+          return 'refused';
+        }
+        redactions = redactionsOn('result', decision, redactions);
+      }
+    }
+    const asks = embeddedRequests(tape, message.result);
+    for (const { method, params } of asks) {
+      const call = this.#embeddedCall(method ?? '(unreadable)', params);
+      let decision =
+        method === undefined ? UNREADABLE : this.#guarded(() => policy.decide(this.#withFacts(call, policy)));
+      const within = redactionsOn('args', decision, undefined);
+      if (within?.some(({ fields }) => fields.length > 0) === true) decision = UNREDACTABLE;
+      if (decision.effect === 'allow') {
+        const spent = this.#takeRates(call, decision);
+        decision = spent.refused === undefined ? spent.decision : { ...SPENT, rule: spent.refused.rule };
+      }
+      if (decision.effect !== 'allow') {
+        this.#refuseAnswer('server', open, call, message, bytes, decision);
+        return 'refused';
+      }
+      if (within !== undefined) redactions = [...(redactions ?? []), ...within];
+      this.#record.decision(call, message, bytes, tape, decision, false);
+    }
+    if (asks.length > 0 && !this.#flushNow(message, bytes)) {
+      this.#reply(
+        'client',
+        errorAnswer(
+          open.idText,
+          EVIDENCE_UNAVAILABLE,
+          'Callgate refused what the server asks for: its evidence could not be written.',
+        ),
+      );
+      return 'refused';
+    }
+    return redactions;
+  }
+
+  #embeddedCall(method: string, params: number): LiveCall {
+    return new LiveCall({
+      direction: 'request',
+      server: this.#o.server,
+      method,
+      tool: undefined,
+      prompt: undefined,
+      uri: undefined,
+      principal: this.#o.principal,
+      annotations: undefined,
+      tape: this.#scanner,
+      node: params,
+    });
+  }
+
   /** Floor, then policy, then limits, then redaction. Whatever goes wrong on the way is a denial (or the logged fail-open). */
   #decide(call: LiveCall, message: Message, bytes: Uint8Array): Verdict {
     const floor = this.#floor(call, message, bytes);
     if (floor !== undefined) return { decision: floor, edits: NONE, redactResult: undefined, spent: undefined };
     const policy = this.#o.policy();
-    const decision = this.#guarded(() => policy.decide(this.#withFacts(call, policy)));
-    if (decision.effect !== 'allow' || decision.obligations.length === 0) {
-      return { decision, edits: NONE, redactResult: undefined, spent: undefined };
+    const judged = this.#guarded(() => policy.decide(this.#withFacts(call, policy)));
+    if (judged.effect !== 'allow' || judged.obligations.length === 0) {
+      return { decision: judged, edits: NONE, redactResult: undefined, spent: undefined };
     }
-    const spent = this.#takeRates(call, decision);
-    if ('decision' in spent)
-      return { decision: spent.decision, edits: NONE, redactResult: undefined, spent: undefined };
+    const { decision, refused: spent } = this.#takeRates(call, judged);
+    if (decision.effect !== 'allow') return { decision, edits: NONE, redactResult: undefined, spent: undefined };
     const redactResult = redactionsOn('result', decision, undefined);
     const redactArgs = redactionsOn('args', decision, undefined);
-    if (spent.refused !== undefined || redactArgs === undefined || message.params < 0) {
-      return { decision, edits: NONE, redactResult, spent: spent.refused };
+    if (spent !== undefined || redactArgs === undefined || message.params < 0) {
+      return { decision, edits: NONE, redactResult, spent };
     }
-    const redacted = redact(this.#scanner, message.args >= 0 ? message.args : message.params, redactArgs);
+    const redacted = redact(this.#scanner, isNamed(message) ? message.args : message.params, redactArgs, message);
     if ('effect' in redacted) return { decision: redacted, edits: NONE, redactResult: undefined, spent: undefined };
     return { decision, edits: redacted, redactResult, spent: undefined };
   }
@@ -270,16 +364,18 @@ export class Judge {
     return hit === undefined ? undefined : { effect: 'deny', rule: hit.id, reason: hit.reason, obligations: NONE };
   }
 
-  #takeRates(call: LiveCall, decision: Decision): { refused: Verdict['spent'] } | { decision: Decision } {
+  #takeRates(call: LiveCall, decision: Decision): { decision: Decision; refused: Verdict['spent'] } {
     const rates = decision.obligations.filter((o): o is RateObligation => o.kind === 'rate');
-    if (rates.length === 0) return { refused: undefined };
+    if (rates.length === 0) return { decision, refused: undefined };
     const wanted = rates.map((rate) => ({ key: rateKey(rate, call), max: rate.max, windowMs: rate.windowMs }));
     try {
       const taken = this.#o.limits().take(wanted, this.#o.now());
-      if (taken.ok) return { refused: undefined };
-      return { refused: { rule: (rates[taken.index] as RateObligation).rule, retryAfterMs: taken.retryAfterMs } };
+      if (taken.ok) return { decision, refused: undefined };
+      const { rule } = rates[taken.index] as RateObligation;
+      return { decision, refused: { rule, retryAfterMs: taken.retryAfterMs } };
     } catch (error) {
-      return { decision: this.#fault(error) };
+      // Only the limit could not be told: what else the policy asks for is still done.
+      return { decision: { ...this.#fault(error), obligations: decision.obligations }, refused: undefined };
     }
   }
 
@@ -313,9 +409,11 @@ export class Judge {
     return call;
   }
 
-  #callOf(from: Side, message: Message, node: number): LiveCall {
+  #callOf(from: Side, message: Message): LiveCall {
     const method = message.method as string;
     const isTool = method === 'tools/call';
+    // What has arguments is judged by them alone: a member beside them, which no server reads, must not stand in for one.
+    const node = isNamed(message) ? message.args : message.params;
     return new LiveCall({
       direction: from === 'client' ? 'call' : 'request',
       server: this.#o.server,
@@ -357,14 +455,16 @@ export class Judge {
       idText: idTextOf(message, bytes),
       since: this.#o.mono(),
       redactResult,
+      task:
+        from === 'client' ? this.#tasks.askedFor(this.#scanner, message.method as string, message.params) : undefined,
     });
     if (from === 'client') this.#uncommitted.push(id);
   }
 
-  /** `notifications/cancelled` ends the request it names, if its sender made it: a late answer is then dropped. */
+  /** `notifications/cancelled` ends the request it names, if its sender made it: a late answer is then dropped, and its id stays taken. */
   #noteNotification(from: Side, message: Message): void {
     if (message.cancelled === undefined) return;
-    const open = this.#open[from].take(message.cancelled);
+    const open = this.#open[from].retire(message.cancelled);
     if (open !== undefined && from === 'client') this.#outcome(open, 'cancelled', 0);
   }
 
@@ -390,9 +490,15 @@ export class Judge {
     }
     if (!isRequest) return undefined;
     const open = this.#open[from];
-    if (open.has(message.id as string | number)) {
-      // An error under that id would be taken for the answer to the first request.
-      return refusal(-32600, 'id_in_use', `The id ${idText} belongs to a request that is still open.`, undefined);
+    if (open.isTaken(message.id as string | number)) {
+      // An error under that id would be taken for the answer to the first request; and the late answer to a request that
+      // was cancelled must not be judged as that to another.
+      return refusal(
+        -32600,
+        'id_in_use',
+        `The id ${idText} belongs to a request that is still open or was cancelled.`,
+        undefined,
+      );
     }
     if (open.size >= this.#o.inFlight) {
       return refusal(TOO_MANY_IN_FLIGHT, 'too_many_in_flight', `More than ${this.#o.inFlight} requests are open.`);
@@ -432,7 +538,7 @@ export class Judge {
 
   /** Bytes that never became a message. An answer is refused to whoever awaits it, all else to whoever sent it. */
   #refuseMalformed(from: Side, refusal: Refusal): void {
-    this.#record.malformed(from, refusal.reason, refusal.message);
+    this.#malformed(from, refusal.reason, refusal.message);
     const id = parseId(refusal.idText);
     const asker: Side = from === 'client' ? 'server' : 'client';
     if (refusal.form === 'response' || (refusal.form !== 'request' && from === 'server')) {
@@ -443,9 +549,22 @@ export class Judge {
       return this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason: refusal.reason }));
     }
     // An error under the id of a request that is still open would be taken for its answer.
-    const clash = id !== undefined && this.#open[from].has(id);
+    const clash = id !== undefined && this.#open[from].isTaken(id);
     const text = `Callgate refused the message: ${refusal.message}`;
     this.#reply(from, errorAnswer(clash ? undefined : refusal.idText, refusal.code, text, { reason: refusal.reason }));
+  }
+
+  #malformed(from: Side, reason: string, message: string): void {
+    this.#unlessFull(() => this.#record.malformed(from, reason, message));
+  }
+
+  /** For records of what does not go anyway: that evidence takes no more must not keep the refusal from its sender. */
+  #unlessFull(append: () => void): void {
+    try {
+      append();
+    } catch (error) {
+      this.#o.warn(messageOf(error));
+    }
   }
 
   #outcome(open: Open, status: OutcomeRecord['status'], bytes: number, redactions = 0): void {
@@ -496,7 +615,20 @@ export class Judge {
   }
 }
 
+function denied(rule: string, reason: string): Decision {
+  return { effect: 'deny', rule, reason, obligations: [] };
+}
+
+/** Calls of a tool or prompt: they name it and have arguments. */
+function isNamed(message: Message): boolean {
+  return message.name !== undefined;
+}
+
 const NONE: readonly never[] = [];
+const UNREADABLE = denied('protocol:embedded_request', 'the server asks for something in a form that cannot be judged');
+const UNREDACTABLE = denied('redact', 'fields of a request inside a result cannot be redacted');
+const SPENT = denied('rate', 'the limit for what the server asks is spent');
+const TOO_MANY_TASKS = denied('tasks', 'too many tasks were started in this session to tell whose a result is');
 const NOTHING_TO_TAKE_BACK = (): void => undefined;
 
 function statusOf(tape: Scanner, open: Open, message: Message): OutcomeRecord['status'] {

@@ -1,6 +1,8 @@
 import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
+import type { Message } from '../protocol/message.ts';
 import type { Scanner } from '../protocol/scan.ts';
 import type { Edit } from '../protocol/splice.ts';
+import { besides, namesSecret } from './besides.ts';
 import type { LiveCall } from './live-call.ts';
 import { redactEdits } from './redact.ts';
 
@@ -17,20 +19,37 @@ export function redactionsOn(
   return found.length === 0 ? before : [...(before ?? []), ...found];
 }
 
-/** The edits that redactions ask for below a node; a denial when they cannot be made: a redaction is never skipped. */
+/**
+ * The edits that redactions ask for below a node and beside it; a denial when they cannot be made: a redaction is never
+ * skipped.
+ */
 export function redact(
   tape: Scanner,
   node: number,
   redactions: readonly RedactObligation[],
+  message: Message,
 ): readonly Edit[] | Decision {
   try {
-    const redacted = redactEdits(tape, node, redactions);
-    if (redacted.keyHit === undefined) return redacted.edits;
-    const where = redacted.keyHit === '' ? '/' : redacted.keyHit;
-    return denial(`A member's name at ${where} holds what has to be redacted, and names cannot be rewritten safely.`);
+    const others = besides(tape, message);
+    if (others.length > 0 && namesSecret(tape, others, redactions)) return nameHit('the message');
+    // Fields are named from the arguments or the result; what stands beside them has none.
+    const unnamed = others.length === 0 ? redactions : redactions.map((duty) => ({ ...duty, fields: [] }));
+    const edits: Edit[] = [];
+    for (const at of [...(node < 0 ? [] : [node]), ...others]) {
+      const redacted = redactEdits(tape, at, at === node ? redactions : unnamed);
+      if (redacted.keyHit !== undefined) return nameHit(redacted.keyHit === '' ? '/' : redacted.keyHit);
+      edits.push(...redacted.edits);
+    }
+    return others.length === 0 ? edits : edits.toSorted((a, b) => a.start - b.start);
   } catch (error) {
     return denial(`What has to be redacted could not be: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function nameHit(where: string): Decision {
+  return denial(
+    `The name of a member of ${where} holds what has to be redacted, and names cannot be rewritten safely.`,
+  );
 }
 
 function denial(reason: string): Decision {

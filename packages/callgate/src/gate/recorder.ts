@@ -8,6 +8,7 @@ import { STRING, type Scanner } from '../protocol/scan.ts';
 import { member, stringAt } from '../protocol/tape.ts';
 import type { LiveCall } from './live-call.ts';
 import { maskArguments } from './mask.ts';
+import { recordable } from './recordable.ts';
 
 /** What the recorder needs of the judge's options. */
 export interface RecorderOptions {
@@ -21,7 +22,9 @@ export interface RecorderOptions {
 }
 
 const STORED_ARGUMENT_BYTES = 64 * 1024;
-const STORED_NAME_LENGTH = 256;
+const STORED_REASON_LENGTH = 1024;
+/** The masked copy of the arguments shows the rest. */
+const MOST_FINDINGS = 256;
 const MALFORMED_RECORDS_PER_SECOND = 100;
 
 /** Words decisions for the evidence log. Floods of malformed input are counted, not written one by one. */
@@ -53,32 +56,34 @@ export class Recorder {
       mono: this.#o.mono(),
       direction: call.direction,
       server: this.#o.server,
-      method: clip(call.method),
+      method: recordable(call.method),
       transport: this.#o.transport,
       principal: this.#o.principal,
       policy: this.#o.policy().hash,
       rule: decision.rule,
       effect: limited ? 'deny' : decision.effect,
     };
-    if (call.tool !== undefined) record.tool = clip(call.tool);
+    if (call.tool !== undefined) record.tool = recordable(call.tool);
     const target = call.uri ?? call.prompt;
-    if (target !== undefined) record.target = clip(target);
-    if (message.id !== undefined) record.rpcId = clip(String(message.id));
+    if (target !== undefined) record.target = recordable(target);
+    if (message.id !== undefined) record.rpcId = recordable(String(message.id));
     const protocol = message.protocolVersion ?? this.#protocol;
-    if (protocol !== undefined) record.protocol = clip(protocol);
+    if (protocol !== undefined) record.protocol = recordable(protocol);
     if (this.#client !== undefined) record.client = this.#client;
     if (limited) record.reason = 'The limit of a rule is spent.';
-    else if (decision.effect !== 'allow' && decision.reason !== '') record.reason = decision.reason;
-    if (decision.indeterminate !== undefined) record.indeterminate = decision.indeterminate;
+    else if (decision.effect !== 'allow' && decision.reason !== '')
+      record.reason = recordable(decision.reason, STORED_REASON_LENGTH);
+    if (decision.indeterminate !== undefined)
+      record.indeterminate = recordable(decision.indeterminate, STORED_REASON_LENGTH);
     if (decision.obligations.length > 0) record.obligations = decision.obligations.map((o) => `${o.kind}:${o.rule}`);
     if (masked !== undefined) {
       record.args = masked.bytes;
       if (masked.truncated > 0) record.argsTruncated = masked.truncated;
       if (masked.findings.length > 0) {
-        record.findings = masked.findings.map((f) => ({
+        record.findings = masked.findings.slice(0, MOST_FINDINGS).map((f) => ({
           rule: f.ruleId,
           class: f.class,
-          pointer: clip(f.pointer),
+          pointer: recordable(f.pointer),
           start: f.start,
           end: f.end,
           confidence: f.confidence,
@@ -110,7 +115,7 @@ export class Recorder {
       policy: this.#o.policy().hash,
       rule: `protocol:${reason}`,
       effect: 'deny',
-      reason: message,
+      reason: recordable(message, STORED_REASON_LENGTH),
       ...(this.#client === undefined ? {} : { client: this.#client }),
     });
   }
@@ -125,13 +130,13 @@ export class Recorder {
     if (params < 0) return;
     const info = member(tape, params, 'clientInfo');
     const name = info < 0 ? -1 : member(tape, info, 'name');
-    if (name >= 0 && tape.kinds[name] === STRING) this.#client = clip(stringAt(tape, name));
+    if (name >= 0 && tape.kinds[name] === STRING) this.#client = recordable(stringAt(tape, name));
   }
 
   /** The protocol revision that client and server agreed on. */
   agreed(tape: Scanner, result: number): void {
     const version = result < 0 ? -1 : member(tape, result, 'protocolVersion');
-    if (version >= 0 && tape.kinds[version] === STRING) this.#protocol = clip(stringAt(tape, version));
+    if (version >= 0 && tape.kinds[version] === STRING) this.#protocol = recordable(stringAt(tape, version));
   }
 
   /** Writes what was only counted. */
@@ -160,8 +165,4 @@ function argumentsOf(message: Message): number {
   if (message.args >= 0) return message.args;
   if (message.params >= 0) return message.params;
   return message.kind === 'result' ? message.result : -1;
-}
-
-function clip(text: string): string {
-  return text.length <= STORED_NAME_LENGTH ? text : `${text.slice(0, STORED_NAME_LENGTH)}…`;
 }

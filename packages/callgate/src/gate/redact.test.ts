@@ -101,10 +101,8 @@ describe('redaction', () => {
   ])('%s', (_what, json, obligations, expected) => expect(redact(json, ...obligations).json).toBe(expected));
 
   it('reports a secret in a name instead of rewriting it', () => {
-    expect(redact(`{"a":{"${GITHUB}":1}}`, secrets).redaction).toEqual({ edits: [], keyHit: `/a/${GITHUB}/~key` });
-    expect(redact('{"a":{"123-45-6789":1}}', pattern('\\d{3}-\\d{2}-\\d{4}')).redaction.keyHit).toBe(
-      '/a/123-45-6789/~key',
-    );
+    expect(redact(`{"a":{"${GITHUB}":1}}`, secrets).redaction).toEqual({ edits: [], keyHit: '/a' });
+    expect(redact('{"a":{"123-45-6789":1}}', pattern('\\d{3}-\\d{2}-\\d{4}')).redaction.keyHit).toBe('/a');
     expect(redact(`{"a":{"${GITHUB}":1}}`, secrets, fields('a')).json).toBe('{"a":"[redacted]"}');
   });
 

@@ -10,7 +10,10 @@ import { member, members, elements, stringAt, walkStrings } from '../protocol/ta
 export interface Redaction {
   /** In order, not overlapping; each replaces one whole JSON value. */
   readonly edits: readonly Edit[];
-  /** Pointer of a member name that holds what must go. Names are never rewritten: the caller denies. */
+  /**
+   * Pointer of the object with a member name that holds what must go (never the name itself: it would reach who must not
+   * see it). Names are never rewritten: the caller denies.
+   */
   readonly keyHit?: string;
 }
 
@@ -46,7 +49,7 @@ export function redactEdits(tape: Tape, node: number, obligations: readonly Reda
     const kind = tape.kinds[at];
     if (kind === KEY) {
       if (secrets.has(at) || matchesPattern(tape, at, byPattern))
-        return { edits: [], keyHit: pointerOf(tape, node, at) };
+        return { edits: [], keyHit: objectAround(tape, node, at) };
     } else if (kind === STRING && (secrets.has(at) || byPattern.length > 0)) {
       const text = stringAt(tape, at);
       const clean = redactText(text, nameOf(tape, node, at), secrets.get(at), bySecret[0], byPattern);
@@ -157,12 +160,13 @@ function nameOf(tape: Tape, node: number, at: number): string | undefined {
   return at > node && tape.kinds[at - 1] === KEY ? stringAt(tape, at - 1) : undefined;
 }
 
-function pointerOf(tape: Tape, node: number, wanted: number): string {
+/** Names above the first hit were looked at before it, and are clean. */
+function objectAround(tape: Tape, node: number, wanted: number): string {
   let found = '';
   walkStrings(tape, node, (at, pointer) => {
     if (at === wanted) found = pointer();
   });
-  return found;
+  return found.replace(/\/~key$/, '').replace(/\/[^/]*$/, '');
 }
 
 function replace(tape: Tape, at: number, text: string): Edit {

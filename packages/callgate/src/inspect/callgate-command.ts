@@ -57,22 +57,25 @@ export function changesCallgate(view: string): boolean {
 
 function commandChanges(words: readonly string[], anywhere: boolean): boolean {
   let at = skipAssignments(words);
+  // Asked once for all: a text may name callgate a million times.
+  const fixes = words.includes('--fix');
   const first = programName(words[at] ?? '');
-  if (anywhere || WRAPPERS.has(first)) return anyChanges(words, at, first === 'xargs' || first === 'parallel');
+  if (anywhere || WRAPPERS.has(first)) return anyChanges(words, at, fixes, first === 'xargs' || first === 'parallel');
   if (first === 'find') {
     at = words.findIndex((word) => /^-(?:exec|execdir|ok|okdir)$/.test(word));
-    return at >= 0 && anyChanges(words, at + 1, false);
+    return at >= 0 && anyChanges(words, at + 1, fixes, false);
   }
   if (PACKAGE_MANAGERS.has(first)) {
     do at++;
     while (words[at]?.startsWith('-') === true);
-    if (RUNNERS.has(words[at] ?? '')) return anyChanges(words, at + 1, false);
+    if (RUNNERS.has(words[at] ?? '')) return anyChanges(words, at + 1, fixes, false);
   }
-  return runs(words, at) && changes(words, at, false);
+  return runs(words, at) && changes(words, at, fixes, false);
 }
 
-function anyChanges(words: readonly string[], from: number, argumentsFollow: boolean): boolean {
-  for (let at = from; at < words.length; at++) if (runs(words, at) && changes(words, at, argumentsFollow)) return true;
+function anyChanges(words: readonly string[], from: number, fixes: boolean, argumentsFollow: boolean): boolean {
+  for (let at = from; at < words.length; at++)
+    if (runs(words, at) && changes(words, at, fixes, argumentsFollow)) return true;
   return false;
 }
 
@@ -98,7 +101,7 @@ function runs(words: readonly string[], at: number): boolean {
   return /(?:^|\/)dist\/cli\.js$/.test(word) && CHANGING.has(words[at + 1] ?? '');
 }
 
-function changes(words: readonly string[], at: number, argumentsFollow: boolean): boolean {
+function changes(words: readonly string[], at: number, fixes: boolean, argumentsFollow: boolean): boolean {
   let next = at + 1;
   if (words[next] === '--') next++;
   const subcommand = words[next];
@@ -106,5 +109,5 @@ function changes(words: readonly string[], at: number, argumentsFollow: boolean)
   if (subcommand === undefined) return argumentsFollow;
   const pair = READ_ONLY_PAIRS.get(subcommand);
   if (pair !== undefined) return !pair.has(words[next + 1] ?? '');
-  return !READ_ONLY.has(subcommand) || words.includes('--fix');
+  return !READ_ONLY.has(subcommand) || fixes;
 }

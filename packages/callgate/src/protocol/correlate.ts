@@ -2,6 +2,8 @@
 export type Id = string | number;
 
 const RECENT_TOKENS = 4096;
+/** Cancelled ids kept, in UTF-16 units of them; a number counts for 16. */
+const RETIRED_UNITS = 4 << 20;
 
 /**
  * The requests one side has open, by id, bounded; and the progress tokens it handed out lately.
@@ -10,6 +12,8 @@ export class Pending<T> {
   readonly #most: number;
   readonly #open = new Map<Id, T>();
   readonly #tokens = new Set<Id>();
+  readonly #retired = new Set<Id>();
+  #retiredUnits = 0;
 
   /** @param most requests that may be open at once */
   constructor(most = 10_000) {
@@ -47,6 +51,23 @@ export class Pending<T> {
     const entry = this.#open.get(id);
     if (entry !== undefined) this.#open.delete(id);
     return entry;
+  }
+
+  /** Whether a new request under this id could be given the answer to another: one open, or one cancelled. */
+  isTaken(id: Id): boolean {
+    return this.#open.has(id) || this.#retired.has(id);
+  }
+
+  /**
+   * Closes a request that was cancelled: its answer may still come, so that its id is not to be had again. When too many
+   * are kept already, nothing is closed.
+   */
+  retire(id: Id): T | undefined {
+    const units = typeof id === 'string' ? id.length + 16 : 16;
+    if (!this.#open.has(id) || this.#retiredUnits + units > RETIRED_UNITS) return undefined;
+    this.#retired.add(id);
+    this.#retiredUnits += units;
+    return this.take(id);
   }
 
   values(): IterableIterator<T> {

@@ -132,6 +132,8 @@ function releaseCalls(session: Session): void {
     return;
   }
   const durable = evidence.synced();
+  // With nothing left to release nobody else hears of it; the calls were answered above.
+  durable.catch(() => undefined);
   toServer.releaseAfter(durable, (error) => {
     session.warn(error instanceof Error ? error.message : String(error));
     takeBack(error);

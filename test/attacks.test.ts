@@ -1,0 +1,305 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ALLOW_ALL, Bench, peer, within } from './peers/gate.ts';
+import { RawClient, textOf } from './peers/raw-client.ts';
+
+/** Shaped like a key, spelled so that no scanner takes this file for a leak. */
+const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
+const open: Stage[] = [];
+
+/** A gate between a client and a server that both do what the test says, byte by byte. */
+class Stage {
+  readonly bench: Bench;
+  readonly client: RawClient;
+  /** Lines that reached the server. */
+  readonly reached: string[] = [];
+  readonly #listener: Server;
+  #server: Socket | undefined;
+
+  constructor(policy: string, options: { flags?: readonly string[]; files?: Record<string, string> } = {}) {
+    this.bench = new Bench(policy);
+    const socket = this.bench.path('strings');
+    let rest = '';
+    this.#listener = createServer((server) => {
+      this.#server = server;
+      server.on('error', () => {});
+      server.on('data', (chunk: Buffer) => {
+        const lines = (rest + chunk.toString()).split('\n');
+        rest = lines.pop() ?? '';
+        this.reached.push(...lines);
+      });
+    }).listen(socket);
+    this.client = new RawClient(
+      this.bench.gated([process.execPath, peer('puppet.mjs'), socket], { name: 'puppet', ...options }),
+      { env: this.bench.env },
+    );
+    open.push(this);
+  }
+
+  /** Waits until the server is there, and everything said before has been judged. */
+  async ready(): Promise<this> {
+    await within(10_000, () => this.#server !== undefined);
+    await this.settled();
+    return this;
+  }
+
+  /** A round trip in both directions: all that was sent before it is through. */
+  async settled(): Promise<void> {
+    const id = `settled-${Math.random()}`;
+    const answer = this.client.request('ping', undefined, id);
+    await this.got(id);
+    this.says({ jsonrpc: '2.0', id, result: {} });
+    await answer;
+  }
+
+  says(message: object | string): void {
+    this.#server?.write(typeof message === 'string' ? `${message}\n` : `${JSON.stringify(message)}\n`);
+  }
+
+  async got(text: string): Promise<boolean> {
+    return within(10_000, () => this.reached.some((line) => line.includes(text)));
+  }
+
+  calls(id: string | number, name: string, more: object = { arguments: {} }): void {
+    this.client.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, ...more } }));
+  }
+
+  get seen(): string {
+    return this.client.lines.map((line) => line.text).join('\n');
+  }
+
+  async end(): Promise<void> {
+    await this.client.close();
+    this.#server?.destroy();
+    this.#listener.close();
+  }
+}
+
+afterEach(async () => {
+  for (const stage of open.splice(0)) {
+    await stage.end();
+    stage.bench.remove();
+  }
+});
+
+const GUARDED = `version: 1
+rules:
+  - { id: harmless, match: { tool: echo }, effect: allow }
+  - id: guarded
+    match: { tool: vault }
+    effect: allow
+    obligations: [{ redact: { classes: [secret], on: result } }]
+`;
+
+describe('an id', () => {
+  it('of a cancelled call is not to be had again: its late answer is judged as no other call’s', async () => {
+    const stage = await new Stage(GUARDED).ready();
+    stage.calls(1, 'vault');
+    await stage.got('"vault"');
+    stage.client.notify('notifications/cancelled', { requestId: 1 });
+    stage.calls(1, 'echo');
+    await stage.settled();
+    stage.says({ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: SECRET }] } });
+    await stage.settled();
+    expect(stage.reached.join()).not.toContain('"echo"');
+    expect(stage.seen).not.toContain(SECRET);
+    expect(stage.seen).toContain('id_in_use');
+  });
+});
+
+describe('arguments', () => {
+  it.each([
+    ['none', { dry_run: true }],
+    ['null', { dry_run: true, arguments: null }],
+  ])('are not made up from members beside them (%s)', async (_what, params) => {
+    const stage = await new Stage(`version: 1
+rules:
+  - { id: dry, match: { tool: deploy }, args: { dry_run: { equals: true } }, effect: allow }
+`).ready();
+    stage.calls(1, 'deploy', params);
+    await stage.settled();
+    expect(stage.reached.join()).not.toContain('deploy');
+    expect(stage.seen).toContain('Callgate denied');
+  });
+});
+
+describe('a redaction', () => {
+  it.each([
+    ['tasks/result', { content: [{ type: 'text', text: SECRET }] }],
+    ['tasks/get', { taskId: 't', status: 'completed', result: { content: [{ type: 'text', text: SECRET }] } }],
+  ])('follows the call into its task: %s', async (method, result) => {
+    const stage = await new Stage(GUARDED).ready();
+    stage.calls(1, 'vault', { arguments: {}, task: { ttl: 1000 } });
+    await stage.got('"vault"');
+    stage.says({ jsonrpc: '2.0', id: 1, result: { task: { taskId: 't', status: 'working' } } });
+    await stage.settled();
+    const answer = stage.client.request(method, { taskId: 't' }, 'task');
+    await stage.got(`"${method}"`);
+    stage.says({ jsonrpc: '2.0', id: 'task', result });
+    await answer;
+    expect(stage.seen).toContain('[redacted]');
+    expect(stage.seen).not.toContain(SECRET);
+  });
+
+  it('of results of a tool holds for a task that nobody here started', async () => {
+    const stage = await new Stage(`${ALLOW_ALL}  - id: strip
+    match: { direction: result, tool: vault }
+    obligations: [{ redact: { classes: [secret] } }]
+`).ready();
+    const answer = stage.client.request('tasks/result', { taskId: 'of another session' }, 'task');
+    await stage.got('tasks/result');
+    stage.says({ jsonrpc: '2.0', id: 'task', result: { content: [{ type: 'text', text: SECRET }] } });
+    await answer;
+    expect(stage.seen).not.toContain(SECRET);
+  });
+
+  it('reaches members beside the result, and its refusal does not repeat a name it may not pass', async () => {
+    const stage = await new Stage(GUARDED).ready();
+    for (const [id, line] of [
+      [1, `{"jsonrpc":"2.0","id":1,"result":{},"beside":"${SECRET}"}`],
+      [2, `{"jsonrpc":"2.0","id":2,"result":{"a":{"${SECRET}":1}}}`],
+      [3, `{"jsonrpc":"2.0","id":3,"result":{},"${SECRET}":1}`],
+    ] as const) {
+      stage.calls(id, 'vault');
+      await stage.got(`"id":${id}`);
+      stage.says(line);
+    }
+    await stage.settled();
+    expect(stage.seen).toContain('"beside":"[redacted]"');
+    expect(stage.seen).toContain('The name of a member of /a');
+    expect(stage.seen).not.toContain(SECRET);
+  });
+
+  it('of arguments reaches the answers of a retry', async () => {
+    const stage = await new Stage(`version: 1
+rules:
+  - id: clean
+    match: { tool: echo }
+    effect: allow
+    obligations: [{ redact: { classes: [secret], on: args } }]
+`).ready();
+    const inputResponses = { a: { action: 'accept', content: { key: SECRET } } };
+    stage.calls(1, 'echo', { arguments: { a: SECRET }, inputResponses, requestState: 'opaque' });
+    await stage.got('"echo"');
+    expect(stage.reached.join()).not.toContain(SECRET);
+    expect(stage.reached.join()).toContain('"requestState":"opaque"');
+  });
+});
+
+describe('what a server asks inside a result', () => {
+  const inside = (inputRequests: unknown): object => ({
+    jsonrpc: '2.0',
+    id: 1,
+    result: { resultType: 'input_required', inputRequests, requestState: 's' },
+  });
+
+  it.each([
+    ['elicitation', { a: { method: 'elicitation/create', params: { message: 'your password?' } } }],
+    ['sampling behind roots', { a: { method: 'roots/list' }, b: { method: 'sampling/createMessage', params: {} } }],
+    ['nothing that can be judged', { a: { params: {} } }],
+    ['a list', [{ method: 'elicitation/create' }]],
+  ])('is judged as if it were asked outright: %s', async (_what, asked) => {
+    const stage = await new Stage(`version: 1
+rules:
+  - { id: echo, match: { tool: echo }, effect: allow }
+  - { id: roots, match: { method: roots/list }, effect: allow }
+`).ready();
+    stage.calls(1, 'echo');
+    await stage.got('"echo"');
+    stage.says(inside(asked));
+    const answer = await stage.client.until(() => stage.client.answerTo(1));
+    expect(textOf(answer?.message ?? {})).toMatch(/^Callgate (held back|denied) the result of "echo"/);
+    expect(stage.seen).not.toContain('inputRequests');
+  });
+
+  it('passes byte by byte where the policy allows it, with a record of it', async () => {
+    const stage = await new Stage(ALLOW_ALL).ready();
+    stage.calls(1, 'echo');
+    await stage.got('"echo"');
+    const asked = inside({ a: { method: 'elicitation/create', params: { message: 'Which colour?' } } });
+    stage.says(asked);
+    await stage.client.until(() => stage.client.answerTo(1));
+    expect(stage.client.answerTo(1)?.text).toBe(JSON.stringify(asked));
+    const records = await stage.bench.logs();
+    expect(records.filter((one) => one.method === 'elicitation/create')).toMatchObject([{ decision: 'allow' }]);
+  });
+});
+
+it('names, URIs and ids that look like secrets stand in clear nowhere in the home, nor in the log', async () => {
+  const stage = await new Stage(ALLOW_ALL).ready();
+  stage.client.send(JSON.stringify({ jsonrpc: '2.0', id: SECRET, method: `vendor/${SECRET}` }));
+  stage.calls(`${SECRET}-2`, SECRET, { arguments: { [SECRET]: 1 } });
+  stage.client.send(JSON.stringify({ jsonrpc: '2.0', id: `${SECRET}-2`, method: 'ping' }));
+  for (const [method, params] of [
+    ['resources/read', { uri: `https://host/${SECRET}` }],
+    ['prompts/get', { name: SECRET }],
+    ['initialize', { protocolVersion: SECRET, capabilities: {}, clientInfo: { name: SECRET, version: '1' } }],
+  ] as const) {
+    stage.client.send(JSON.stringify({ jsonrpc: '2.0', id: method, method, params }));
+  }
+  await stage.settled();
+  await stage.end();
+  const listed = await stage.bench.callgate('logs', '--json', '--limit', '100');
+  expect(listed.stdout).toContain('[secret:');
+  expect(listed.stdout).not.toContain(SECRET);
+  const files = readdirSync(stage.bench.home, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  expect(files.length).toBeGreaterThan(3);
+  for (const file of files)
+    expect(readFileSync(join(file.parentPath, file.name)).includes(SECRET), file.name).toBe(false);
+});
+
+it('a policy file that becomes a named pipe stops nothing', async () => {
+  const stage = await new Stage(`version: 1\nrules: [{ id: echo, match: { tool: echo }, effect: allow }]\n`).ready();
+  rmSync(stage.bench.policy);
+  execFileSync('mkfifo', [stage.bench.policy]);
+  expect(await within(10_000, () => stage.client.stderr.includes('not a plain file'))).toBe(true);
+  stage.calls(1, 'echo');
+  stage.calls(2, 'other');
+  expect(await stage.got('"echo"')).toBe(true);
+  await stage.settled();
+  expect(stage.reached.join()).not.toContain('"other"');
+});
+
+it('with strict evidence that is gone, every call is answered and none goes', async () => {
+  const stage = await new Stage(ALLOW_ALL, { flags: ['--durability', 'strict'] }).ready();
+  rmSync(join(stage.bench.home, 'evidence', 'wal'), { recursive: true });
+  for (let id = 1; id <= 4; id++) {
+    stage.calls(id, 'echo');
+    const answer = await stage.client.until(() => stage.client.answerTo(id));
+    expect(answer?.message?.error?.message).toMatch(/evidence could not be written/);
+  }
+  expect(stage.reached.join()).not.toContain('"echo"');
+});
+
+it('a text that names callgate half a million times costs a moment', { timeout: 30_000 }, async () => {
+  const stage = await new Stage(ALLOW_ALL).ready();
+  stage.calls(1, 'echo', { arguments: { command: `xargs ${'callgate logs '.repeat(500_000)}` } });
+  await stage.settled();
+  expect(await stage.got('"echo"')).toBe(true);
+});
+
+it('limits that cannot be counted drop no redaction, even where failing is open', async () => {
+  const stage = await new Stage(
+    `version: 1
+rules:
+  - id: vault
+    match: { tool: vault }
+    effect: allow
+    obligations: [{ redact: { classes: [secret], on: both } }, { rate: { max: 100, per: 1h } }]
+`,
+    { flags: ['--fail', 'open'] },
+  ).ready();
+  for (const file of readdirSync(join(stage.bench.home, 'state')).filter((name) => name.startsWith('state.db'))) {
+    writeFileSync(join(stage.bench.home, 'state', file), 'x'.repeat(65_536));
+  }
+  stage.calls(1, 'vault', { arguments: { a: SECRET } });
+  await stage.got('"vault"');
+  stage.says({ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: SECRET }] } });
+  await stage.client.until(() => stage.client.answerTo(1));
+  expect(stage.client.stderr).toContain('fail: open let a message pass');
+  expect(stage.reached.join()).not.toContain(SECRET);
+  expect(stage.seen).not.toContain(SECRET);
+});
