@@ -81,11 +81,13 @@ async function bundle() {
       file: join(src, 'cli/main.ts'),
       output: {
         postBanner: (chunk) => (chunk.isEntry && chunk.name === 'cli' ? '#!/usr/bin/env node' : ''),
-        // Each file that is loaded costs about a millisecond: what `run` always needs is one.
+        // Each file that is loaded costs about a millisecond. `run` is two: what it takes to judge policy and config, and
+        // what is loaded while the server boots.
         codeSplitting: {
           groups: [
-            { name: 'cli', test: /[\\/]cli[\\/]main\.ts$/, priority: 2 },
+            { name: 'cli', test: /[\\/]cli[\\/]main\.ts$|rolldown.runtime/, priority: 2 },
             { name: 'run', test: /[\\/]cli[\\/]run\.ts$/, priority: 1 },
+            { name: 'session', test: /[\\/]cli[\\/]session\.ts$/, priority: 0 },
           ],
         },
       },

@@ -1,5 +1,4 @@
 import * as nodeModule from 'node:module';
-import { setFlagsFromString } from 'node:v8';
 import { didYouMean } from '../config/nearest.ts';
 import { CallgateError } from '../model/error.ts';
 import { ALIASES, COMMANDS, HINTS, type Command } from './commands.ts';
@@ -17,8 +16,6 @@ async function start(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  // Messages die young: a nursery that grows to its default 32 MB saves no time here and doubles the memory.
-  setFlagsFromString('--semi-space-growth-factor=1');
   (nodeModule as { enableCompileCache?: () => unknown }).enableCompileCache?.();
   // A client that closed our stderr must not end the gate.
   process.stderr.on('error', () => undefined);

@@ -1,16 +1,7 @@
-import { homedir, userInfo } from 'node:os';
-import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
 import { loadConfig, openHome, type Config, type ConfigRequest } from '../config/index.ts';
-import { openEvidence, type Evidence } from '../evidence/wal.ts';
-import { pathResolver, type ResolvePath } from '../gate/facts.ts';
-import { createFloor } from '../gate/floor.ts';
-import { holdPolicy, type PolicyHolder, type PolicyInForce } from '../gate/policy-in-force.ts';
+import { holdPolicy, type PolicyInForce } from '../gate/policy-in-force.ts';
 import { CallgateError } from '../model/error.ts';
-import type { Principal } from '../model/principal.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
-import { openOutput, runStdio } from '../transports/stdio.ts';
 import { startProcess, type ProcessEnd, type ProcessUpstream } from '../upstreams/process.ts';
 import { parseFlags, withHome, type Io } from './terminal.ts';
 
@@ -29,11 +20,10 @@ const FLAGS = {
 /**
  * `callgate run [flags] -- <command...>`: the gate in front of one stdio server. stdout carries the protocol and nothing
  * else. Resolves with the server's own exit code (128 + n after signal n).
- * Throws CallgateError when the gate cannot stand: then nothing is started.
+ * Throws CallgateError when the gate cannot stand: nothing is started before policy and config are good, and a server
+ * whose calls could not be recorded is ended without having heard a word.
  */
 export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
-  // Messages die young: a nursery that grows to its default 32 MB saves no time here and doubles the memory.
-  setFlagsFromString('--semi-space-growth-factor=1');
   const flags = parseFlags(argv, FLAGS);
   const [command, ...args] = commandOf(flags.rest, flags.words);
   const env = withHome(io, flags.values['home']);
@@ -44,55 +34,24 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   const server = flags.values['name'] ?? serverNameOf(command, args);
   const holder = await holdPolicy(config, request);
   announce(config, holder.current, log);
-  const evidence = openEvidence({
-    dir: config.evidence.dir ?? join(home, 'evidence'),
-    keysDir: join(home, 'keys'),
-    durability: config.evidence.durability,
-    now: Date.now,
-    mono: microseconds,
-    onProblem: (problem) => log.error(problem.message, { code: problem.code }),
-  });
-  holder.watch(reloadListener(log, evidence));
-
-  const paths = pathResolver(config.cwd);
-  recordEvent(evidence, 'session', {
-    event: 'start',
-    server,
-    policy: holder.current.policy.hash,
-    origin: holder.current.origin,
-  });
+  // Policy and config are good: the server boots while the rest of the gate is loaded.
   let release: (() => void) | undefined;
-  try {
-    const upstream = await startProcess(command, args, { env: io.env, cwd: io.cwd });
+  const starting = startProcess(command, args, { env: io.env, cwd: io.cwd }).then((upstream) => {
     release = passSignals(upstream);
-    const end = await runStdio({
-      input: process.stdin,
-      output: openOutput(1, process.stdout),
-      upstream,
-      server,
-      principal: operatingSystemUser(),
-      policy: () => holder.current.policy,
-      evidence,
-      limits: () => holder.limits(),
-      floor: floorOf(config, holder, paths.resolve, io),
-      paths,
-      userHome: io.env['HOME'],
-      trustAnnotations: config.servers[server]?.trust.annotations ?? false,
-      refusal: config.refusal,
-      messageLimits: config.limits,
-      maxMessageBytes: config.limits.messageBytes,
-      inFlight: config.limits.inFlight,
-      pass: { unjudged: config.fail === 'open', unrecorded: config.fail === 'open' || !config.evidence.required },
-      durability: config.evidence.durability,
-      now: Date.now,
-      mono: microseconds,
-      warn: (message) => log.warn(message),
-    });
-    return exitCodeOf(end);
+    return upstream;
+  });
+  // If it fails while the session is loaded, the session hears of it.
+  starting.catch(() => undefined);
+  try {
+    const { runSession } = await import('./session.ts');
+    return exitCodeOf(await runSession({ config, holder, home, server, starting, log, env: io.env }));
+  } catch (error) {
+    const upstream = await starting.catch(() => undefined);
+    await upstream?.stop();
+    throw error;
   } finally {
     release?.();
     holder.close();
-    await evidence.close().catch((error: unknown) => log.error(messageOf(error)));
   }
 }
 
@@ -152,53 +111,6 @@ function announce(config: Config, inForce: PolicyInForce, log: Logger): void {
   }
 }
 
-function reloadListener(log: Logger, evidence: Evidence) {
-  return {
-    replaced(now: PolicyInForce, before: PolicyInForce): void {
-      recordEvent(evidence, 'policy_change', { from: before.policy.hash, to: now.policy.hash, origin: now.origin });
-      log.warn(`The policy changed: ${now.policy.hash} is in force.`);
-    },
-    kept(error: unknown): void {
-      log.error(`The changed policy is broken, the one before stays in force. ${describe(error)}`);
-    },
-  };
-}
-
-/** Changes of policy and the start of a session are synced whatever the durability. */
-function recordEvent(
-  evidence: Evidence,
-  type: 'session' | 'policy_change',
-  detail: Readonly<Record<string, string>>,
-): void {
-  evidence.append({ type, time: Date.now(), mono: microseconds(), detail });
-  evidence.flush();
-  void evidence.synced().catch(() => undefined);
-}
-
-function floorOf(config: Config, holder: PolicyHolder, realPath: ResolvePath, io: Io) {
-  return createFloor({
-    home: config.home,
-    userHome: io.env['HOME'] ?? homedir(),
-    cwd: config.cwd,
-    protectedFiles: [...new Set([...config.watched, ...holder.current.files])],
-    realPath,
-  });
-}
-
-/** A stdio parent is known by its operating-system account and no better: `same-user`. */
-function operatingSystemUser(): Principal {
-  const name = userNameOf();
-  return { id: `os:${name}`, user: name, roles: [], chain: [], assurance: 'same-user' };
-}
-
-function userNameOf(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? 'unknown');
-  }
-}
-
 /** What a terminal or a client sends us is meant for the server; it is then given a moment to end. */
 function passSignals(upstream: ProcessUpstream): () => void {
   const names: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -222,22 +134,4 @@ const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
 function exitCodeOf(end: ProcessEnd): number {
   if (end.code !== null) return end.code;
   return 128 + ((end.signal === null ? undefined : SIGNAL_NUMBERS[end.signal]) ?? 0);
-}
-
-function microseconds(): number {
-  return Math.round(performance.now() * 1000);
-}
-
-function describe(error: unknown): string {
-  const issues: unknown = (error as { issues?: unknown }).issues;
-  const first = Array.isArray(issues)
-    ? (issues[0] as { message?: string; place?: { file: string; line: number; column: number } })
-    : undefined;
-  if (first?.message === undefined) return messageOf(error);
-  const at = first.place === undefined ? '' : `${first.place.file}:${first.place.line}:${first.place.column}: `;
-  return `${at}${first.message}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
