@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { resolvePolicy } from '../config/policies.ts';
 import { evidencePlace, rollbackFault } from '../evidence/mark.ts';
 import { compileInForce } from '../gate/policy-in-force.ts';
+import { databaseDriver } from '../state/database.ts';
 import { CallgateError } from '../model/error.ts';
 import type { Place } from '../model/error.ts';
 import { isSecretName, MASK, maskText } from '../observe/mask.ts';
@@ -205,14 +206,8 @@ function checkLog(home: string, directory: string): Check {
 /** Found by asking for the modules alone; nothing is opened. */
 async function checkDatabase(isNeeded: boolean): Promise<Check> {
   const name = 'database';
-  // The name is not a literal: the bundler must not look for a module that Node 20 lacks.
-  for (const driver of ['node:sqlite', '@photostructure/sqlite']) {
-    const found = await import(driver).then(
-      () => true,
-      () => false,
-    );
-    if (found) return { name, status: 'ok', message: driver };
-  }
+  const driver = await databaseDriver();
+  if (driver !== undefined) return { name, status: 'ok', message: driver };
   const remedy = 'Move to Node 22.13 or newer, or run: npm install @photostructure/sqlite';
   if (isNeeded) return bad(name, 'No SQLite driver, and the policy has rules with a rate, which need one.', remedy);
   const message = 'no SQLite driver: rules with a rate need one, and logs are read without an index';

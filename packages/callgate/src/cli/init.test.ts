@@ -55,6 +55,18 @@ describe('init', () => {
     expect(doctor.out()).not.toMatch(/^bad/m);
   });
 
+  it('writes the rule with a limit as a comment where nothing can keep limits, and the rest works', async () => {
+    expect(await initCommand([], io(), async () => false)).toBe(0);
+    expect(read('policy.yaml')).toContain('npm install @photostructure/sqlite');
+    const request = { flags: {}, env: { CALLGATE_HOME: home, HOME: base }, cwd, home };
+    const { policy } = await compileInForce(await loadConfig(request), request);
+    expect(policy.usesRates).toBe(false);
+    const uncommented = read('policy.yaml').replaceAll(/^# (?= )/gm, '');
+    writeFileSync(join(cwd, 'policy.yaml'), uncommented);
+    const flagged = { ...request, flags: { policy: join(cwd, 'policy.yaml') } };
+    expect((await compileInForce(await loadConfig(flagged), flagged)).policy.usesRates).toBe(true);
+  });
+
   it('writes into the home with --global, and that is the policy of every directory', async () => {
     const screen = io();
     expect(await initCommand(['--global'], screen)).toBe(0);

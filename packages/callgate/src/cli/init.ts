@@ -4,17 +4,31 @@ import { openHome } from '../config/home.ts';
 import { readFileSet } from '../config/project.ts';
 import { recordTrust } from '../config/trust.ts';
 import { CallgateError } from '../model/error.ts';
-import { STARTER_CONFIG, STARTER_POLICY } from './starter.ts';
+import { databaseDriver } from '../state/database.ts';
+import { STARTER_CONFIG, STARTER_POLICY, withoutLimits } from './starter.ts';
 import { EXIT, parseFlags, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 
-const FILES: readonly (readonly [name: string, text: string, about: string])[] = [
-  ['callgate.yaml', STARTER_CONFIG, 'settings'],
-  ['policy.yaml', STARTER_POLICY, 'the rules every call is judged by'],
-];
+type NewFile = readonly [name: string, text: string, about: string];
 
-/** `callgate init [--global] [--force] [--dir d]`: writes a config and a policy that load, and trusts what it wrote. */
-export async function initCommand(argv: string[], io: Io): Promise<number> {
+/** What to write: a first run has to work, so a rule that this Node cannot carry out is written as a comment. */
+function filesToWrite(canLimit: boolean): readonly NewFile[] {
+  const policy = canLimit ? STARTER_POLICY : withoutLimits(STARTER_POLICY);
+  return [
+    ['callgate.yaml', STARTER_CONFIG, 'settings'],
+    ['policy.yaml', policy, 'the rules every call is judged by'],
+  ];
+}
+
+/**
+ * `callgate init [--global] [--force] [--dir d]`: writes a config and a policy that load, and trusts what it wrote.
+ * `canLimit` says whether limits can be kept here.
+ */
+export async function initCommand(
+  argv: string[],
+  io: Io,
+  canLimit = async (): Promise<boolean> => (await databaseDriver()) !== undefined,
+): Promise<number> {
   const flags = parseFlags(argv, { global: true, force: true, dir: 'directory', home: 'directory' });
   refuseWords([...flags.words, ...(flags.rest ?? [])]);
   const isGlobal = flags.switches.has('global');
@@ -25,10 +39,11 @@ export async function initCommand(argv: string[], io: Io): Promise<number> {
   }
   const home = openHome(withHome(io, flags.values['home']));
   const directory = isGlobal ? home : resolve(io.cwd, flags.values['dir'] ?? '.');
-  const kept = writeAll(directory, flags.switches.has('force'));
-  await trustWritten(directory, home);
+  const files = filesToWrite(await canLimit());
+  const kept = writeAll(directory, files, flags.switches.has('force'));
+  await trustWritten(directory, home, files);
   const show = (path: string) => (isGlobal ? path : relative(io.cwd, path) || path);
-  for (const [name, , about] of FILES) io.stdout.write(`wrote ${show(join(directory, name))}: ${about}\n`);
+  for (const [name, , about] of files) io.stdout.write(`wrote ${show(join(directory, name))}: ${about}\n`);
   for (const path of kept) io.stdout.write(`kept  ${show(path)}: what was there before\n`);
   const policy = show(join(directory, 'policy.yaml'));
   io.stdout.write(`\nNext, look at the rules in ${policy}, then put Callgate in front of a server:\n`);
@@ -40,11 +55,11 @@ export async function initCommand(argv: string[], io: Io): Promise<number> {
 }
 
 /** @returns the backups made. */
-function writeAll(directory: string, force: boolean): string[] {
+function writeAll(directory: string, files: readonly NewFile[], force: boolean): string[] {
   mkdirSync(directory, { recursive: true });
-  const present = FILES.map(([name]) => join(directory, name)).filter(
-    (path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
-  );
+  const present = files
+    .map(([name]) => join(directory, name))
+    .filter((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
   if (present.length > 0 && !force) {
     throw new CallgateError(
       'CG_INIT_EXISTS',
@@ -60,7 +75,7 @@ function writeAll(directory: string, force: boolean): string[] {
     renameSync(path, backup);
     return backup;
   });
-  for (const [name, text] of FILES) {
+  for (const [name, text] of files) {
     const path = join(directory, name);
     const fresh = `${path}.${process.pid}.new`;
     rmSync(fresh, { force: true });
@@ -78,12 +93,12 @@ function freeName(path: string): string {
 }
 
 /** The user asked for these very bytes, so they need no `callgate trust`. Anything else that lies there does. */
-async function trustWritten(directory: string, home: string): Promise<void> {
+async function trustWritten(directory: string, home: string, files: readonly NewFile[]): Promise<void> {
   const set = await readFileSet(directory, home);
   if (set === undefined) return;
   const isOurs =
-    set.files.length === FILES.length &&
-    set.files.every((file) => FILES.some(([name, text]) => name === file.name && text === file.text));
+    set.files.length === files.length &&
+    set.files.every((file) => files.some(([name, text]) => name === file.name && text === file.text));
   if (isOurs) recordTrust(home, set, new Date());
 }
 

@@ -70,3 +70,15 @@ policy: ./policy.yaml
 #     args: [-y, "@modelcontextprotocol/server-filesystem", "."]
 #     trust: { annotations: false }   # whether rules may believe what the server says about its tools
 `;
+
+/** The rule that keeps a limit as a comment, with what it takes to have it: for a Node without SQLite. */
+export function withoutLimits(policy: string): string {
+  const rule = /\n {2}# At most 120 calls[^]*?\n(?=\n)/.exec(policy)?.[0] ?? '';
+  const lines = rule.trim().split('\n');
+  const comment = lines.map((line, at) =>
+    at === 0 ? line : `# ${line.trimStart().length === 0 ? '' : line}`.trimEnd(),
+  );
+  const why =
+    '  # Limits need SQLite: Node 22.13 or newer, or `npm install @photostructure/sqlite`. Then take out the "#".';
+  return policy.replace(rule, `\n  ${comment[0] ?? ''}\n${why}\n${comment.slice(1).join('\n')}\n`);
+}

@@ -30,7 +30,7 @@ const BUSY_MS = 5000;
  * @throws CallgateError CG_STATE_NO_DATABASE when neither driver is there, CG_STATE_DATABASE when the file cannot be opened.
  */
 export async function openDatabase(file: string): Promise<Database> {
-  const driver = await loadDriver();
+  const { driver } = await loadDriver();
   let database: Database | undefined;
   try {
     if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -47,19 +47,30 @@ export async function openDatabase(file: string): Promise<Database> {
   }
 }
 
-let loaded: Promise<Driver> | undefined;
+interface Named {
+  readonly name: string;
+  readonly driver: Driver;
+}
 
-function loadDriver(): Promise<Driver> {
+let loaded: Promise<Named> | undefined;
+
+function loadDriver(): Promise<Named> {
   loaded ??= importDriver();
   return loaded;
 }
 
-async function importDriver(): Promise<Driver> {
+/** Which SQLite this Node has; undefined when it has none. Nothing is opened. */
+export async function databaseDriver(): Promise<string | undefined> {
+  const driver = await loadDriver().catch(() => undefined);
+  return driver?.name;
+}
+
+async function importDriver(): Promise<Named> {
   // Named at run time: the bundle holds neither, and a Node without the one must not fail on its name.
   for (const name of ['node:sqlite', '@photostructure/sqlite']) {
     const restore = muteExperimentalSqlite();
     try {
-      return (await import(name)) as Driver;
+      return { name, driver: (await import(name)) as Driver };
     } catch {
       // The next one.
     } finally {
