@@ -111,6 +111,7 @@ describe('denies', () => {
     [POLICY, { uri: `file://${cwd}/policy.yaml` }],
     [POLICY, { file_path: join(cwd, 'policy.yaml'), content: 'default: allow' }],
     [POLICY, command('sed -i s/deny/allow/ policy.yaml')],
+    [POLICY, { patch: '--- a/policy.yaml\n+++ b/policy.yaml\n@@ -1 +1 @@\n-deny\n+allow\n' }],
     [POLICY, command('sed -i s/deny/allow/ rules')],
     [CLIENT, path('.mcp.json')],
     [CLIENT, path('/any/repo/.claude/settings.local.json')],

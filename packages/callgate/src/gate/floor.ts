@@ -177,12 +177,17 @@ function judgeString(text: string, name: string, ground: Ground, looks: Looks): 
       looks.seen.add(word);
       // Words of long texts are read, but not all of them are looked up.
       const follows = isPath ? isShort || isCommand : isCommand && !word.startsWith('-') && bare++ < MOST_BARE_WORDS;
-      const hit = ground.touches(word, follows ? 'try' : 'no', looks);
+      const hit = ground.touches(word, follows ? 'try' : 'no', looks) ?? touchesPatched(word, ground, looks);
       if (hit !== undefined) return hit;
     }
     if ((isCommand || text.length <= 300) && changesCallgate(isCommand ? view : firstLine(view))) return COMMAND_HIT;
   }
   return undefined;
+}
+
+/** `a/policy.yaml` and `b/policy.yaml` of a patch name the file without its first segment. */
+function touchesPatched(word: string, ground: Ground, looks: Looks): FloorHit | undefined {
+  return /^[ab]\/./.test(word) ? ground.touches(word.slice(2), 'no', looks) : undefined;
 }
 
 function carriesPaths(name: string): boolean {

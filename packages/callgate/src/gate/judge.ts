@@ -26,7 +26,7 @@ import { embeddedRequests } from './embedded.ts';
 import type { Floor } from './floor.ts';
 import { LiveCall } from './live-call.ts';
 import { Recorder } from './recorder.ts';
-import { rateKey, redact, redactionsOn } from './obligations.ts';
+import { rateKey, redact, redactionsOn, untrustedHit } from './obligations.ts';
 import { refusalBytes, refusedByPolicy, refusedByRate, type Refused } from './refuse.ts';
 import { stringsOf } from './strings.ts';
 import { resultOfTask, Tasks, type TaskOrigin } from './tasks.ts';
@@ -349,7 +349,10 @@ export class Judge {
     if (spent !== undefined || redactArgs === undefined || message.params < 0) {
       return { decision, edits: NONE, redactResult, spent };
     }
-    const redacted = redact(this.#scanner, isNamed(message) ? message.args : message.params, redactArgs, message);
+    const node = isNamed(message) ? message.args : message.params;
+    const hit = untrustedHit(this.#scanner, node, redactArgs, message);
+    if (hit !== undefined) return { decision: hit, edits: NONE, redactResult: undefined, spent: undefined };
+    const redacted = redact(this.#scanner, node, redactArgs, message);
     if ('effect' in redacted) return { decision: redacted, edits: NONE, redactResult: undefined, spent: undefined };
     return { decision, edits: redacted, redactResult, spent: undefined };
   }

@@ -46,6 +46,23 @@ export function redact(
   }
 }
 
+/** A denial when a redaction of files that nobody trusted would change what a call says. */
+export function untrustedHit(
+  tape: Scanner,
+  node: number,
+  redactions: readonly RedactObligation[],
+  message: Message,
+): Decision | undefined {
+  const foreign = redactions.filter(({ untrusted }) => untrusted === true);
+  const [first] = foreign;
+  if (first === undefined) return undefined;
+  const edits = redact(tape, node, foreign, message);
+  if ('effect' in edits) return edits;
+  if (edits.length === 0) return undefined;
+  const reason = 'A policy file of the project, which nobody has trusted, wants to redact what this call says.';
+  return { effect: 'deny', rule: first.rule, reason, obligations: [] };
+}
+
 function nameHit(where: string): Decision {
   return denial(
     `The name of a member of ${where} holds what has to be redacted, and names cannot be rewritten safely.`,

@@ -13,6 +13,8 @@ export interface RedactObligation {
   };
   readonly replacement: string;
   readonly rule: string;
+  /** Of files that nobody trusted: it must not change what a call says, so that arguments it hits are refused instead. */
+  readonly untrusted?: true;
 }
 
 /** At most `max` calls in `windowMs`, counted per value of `key`. */

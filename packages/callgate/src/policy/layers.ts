@@ -15,10 +15,19 @@ export function tightenOnly(policy: PolicyLayer, prefix = 'project:'): PolicyLay
   return openLayer(policy.hash, rules, [], () => abstain);
 }
 
-/** Rules of another layer count and answer under names of their own. */
+const PLAIN_REPLACEMENT = '[redacted]';
+
+/**
+ * Rules of another layer count and answer under names of their own. Their words go nowhere: a reason is read by the model as
+ * Callgate's, and a replacement of their choosing would put words into calls that were judged without them.
+ */
 function renamed(rule: CompiledRule, prefix: string): CompiledRule {
   const name = `${prefix}${rule.name}`;
-  return { ...rule, name, obligations: rule.obligations.map((obligation) => ({ ...obligation, rule: name })) };
+  const obligations = rule.obligations.map((duty): Obligation => {
+    if (duty.kind !== 'redact') return { ...duty, rule: name };
+    return { ...duty, rule: name, replacement: PLAIN_REPLACEMENT, untrusted: true };
+  });
+  return { ...rule, name, obligations, reason: 'a policy file of the project, which nobody has trusted, wants it so' };
 }
 
 /**

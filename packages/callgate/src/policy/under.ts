@@ -1,3 +1,4 @@
+import { readPath } from '../inspect/paths.ts';
 import type { Call } from '../model/call.ts';
 import { type Truth, Unsure } from './truth.ts';
 
@@ -23,15 +24,28 @@ export function plainPath(text: string, home: string | undefined): string | Unsu
   if (/%[0-9A-Fa-f]{2}/.test(text)) return new Unsure('the path has percent-encoding');
   if (/^file:/i.test(text)) {
     const path = /^file:\/\/(?:localhost)?(\/[^?#]*)$/i.exec(text)?.[1];
-    return path ?? new Unsure('the file URI names a host, a query or no absolute path');
+    if (path === undefined) return new Unsure('the file URI names a host, a query or no absolute path');
+    return oddity(path, home) ?? path;
   }
   if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text)) return new Unsure('the path is a URL');
+  const odd = oddity(text, home);
+  if (odd !== undefined) return odd;
   if (text.startsWith('~')) {
     if (text !== '~' && !text.startsWith('~/')) return new Unsure("the path names another user's home");
     if (home === undefined) return new Unsure('the home directory is not known');
     return home + text.slice(1);
   }
   return text;
+}
+
+const WINDOWS = /^[A-Za-z]:[\\/]/;
+const NO_PLACE = { cwd: '/', home: '/' };
+
+/** What in a path some servers read otherwise than the file system here: backslashes, variables, blanks, look-alikes. */
+function oddity(text: string, home: string | undefined): Unsure | undefined {
+  if (WINDOWS.test(text) || (home !== undefined && WINDOWS.test(home))) return undefined;
+  const read = readPath(text, NO_PLACE);
+  return 'ambiguous' in read ? new Unsure(`the path is ambiguous: ${read.ambiguous}`) : undefined;
 }
 
 /** Resolves `.`, `..` and doubled slashes in text alone. */
