@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { builtinModules } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
@@ -374,28 +373,25 @@ it('a changed policy of a project can only tighten until callgate trust', async 
   expect(await within(5000, async () => isDenied(client, 'echo', { message: 'x' }))).toBe(true);
 });
 
-it('without a SQLite driver a policy with a limit does not start, and doctor says what to install', async () => {
+it('without a SQLite driver init works, a policy with a limit does not start, and doctor says what to install', async () => {
   // A copy outside the repository: the driver that `npm ci` put there is out of reach.
   cpSync(dirname(CLI), bench.path('alone/dist'), { recursive: true });
   writeFileSync(bench.path('alone/package.json'), '{"name":"callgate","version":"0.0.0","type":"module"}');
   const alone = bench.path('alone/dist/cli.js');
-  const brings = builtinModules.includes('sqlite') || process.getBuiltinModule('node:sqlite') !== undefined;
-  expect((await run(process.execPath, [alone, 'init'])).code).toBe(0);
-  const started = await run('sh', [
-    '-c',
-    `exec "$@" </dev/null`,
-    'sh',
-    process.execPath,
-    alone,
-    'run',
-    '--',
-    ...echo(),
-  ]);
-  const doctor = await run(process.execPath, [alone, 'doctor']);
-  if (brings) {
+  const program = async (args: string, more: object = {}): Promise<Ran> =>
+    run('sh', ['-c', `exec '${process.execPath}' '${alone}' ${args} </dev/null`], project, more);
+  expect((await program('init')).code).toBe(0);
+  expect((await program('doctor')).code).toBe(0);
+  expect((await program('run -- cat')).code).toBe(0);
+
+  write('limited.yaml', POLICY);
+  const started = await program(`run --policy limited.yaml -- ${echo().join(' ')}`);
+  const doctor = await program('doctor', { CALLGATE_POLICY: 'limited.yaml' });
+  if (process.getBuiltinModule('node:sqlite') !== undefined) {
     expect([started.code, doctor.code]).toEqual([0, 0]);
     return;
   }
+  expect(readFileSync(join(project, 'policy.yaml'), 'utf8')).toContain('@photostructure/sqlite');
   expect(started).toMatchObject({ code: 1, out: '', err: expect.stringContaining('CG_STATE_NO_DATABASE') });
   expect(received(bench.path('seen'))).toEqual([]);
   expect(doctor).toMatchObject({
