@@ -1,3 +1,4 @@
+export { documentCache } from './document-cache.ts';
 export { openHome } from './home.ts';
 export type { Config, ConfigRequest, PolicySource, ServerConfig, Source } from './config.ts';
 export { loadConfig } from './load.ts';

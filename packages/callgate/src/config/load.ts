@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CallgateError } from '../model/error.ts';
 import type { Config, ConfigRequest, PolicySource } from './config.ts';
-import { parseConfig } from './document.ts';
+import { readConfigDocument } from './config-document.ts';
 import { ConfigError } from './issues.ts';
 import type { Issue } from './issues.ts';
 import { environmentLayer, fileLayer, flagLayer, projectLayer, tightening, withPolicyBeside } from './layers.ts';
@@ -39,10 +39,10 @@ export async function loadConfig(request: ConfigRequest): Promise<Config> {
     return filled.text;
   };
 
-  const homeFile = await readConfigFile(join(request.home, 'callgate.yaml'), issues);
+  const homeFile = await readConfigFile(join(request.home, 'callgate.yaml'), request.home, issues);
   const homeLayer = withPolicyBeside(fileLayer('home', homeFile, fill), request.home);
   const named = request.flags['config'] ?? request.env['CALLGATE_CONFIG'];
-  const chosen = named === undefined ? undefined : await readChosenFile(resolve(cwd, named), issues);
+  const chosen = named === undefined ? undefined : await readChosenFile(resolve(cwd, named), request.home, issues);
   const chosenFile = fileLayer('file', chosen, fill);
   const chosenLayer = chosen === undefined ? chosenFile : withPolicyBeside(chosenFile, dirname(chosen.path));
   const set = named === undefined ? await readFileSet(cwd, request.home) : undefined;
@@ -54,7 +54,7 @@ export async function loadConfig(request: ConfigRequest): Promise<Config> {
   const projectFile = trust === 'trusted' ? fileOf(set) : undefined;
   const layers: Layer[] = [
     homeLayer,
-    ...(trust === 'changed' ? [tightening(await acceptedFile(set!, accepted!))] : []),
+    ...(trust === 'changed' ? [tightening(await acceptedFile(set!, accepted!, request.home))] : []),
     ...(trust === 'changed' || trust === 'untrusted' ? [tightening(fileOf(set))] : []),
     projectLayer(set, accepted, trust, projectFile, fill),
     chosenLayer,
@@ -70,16 +70,16 @@ export async function loadConfig(request: ConfigRequest): Promise<Config> {
   return assemble({ request, cwd, set, accepted, trust, resolved, servers, notices, chosen: chosen?.path });
 }
 
-async function readConfigFile(path: string, issues: Issue[]): Promise<ConfigFile | undefined> {
+async function readConfigFile(path: string, home: string, issues: Issue[]): Promise<ConfigFile | undefined> {
   const file = readTextFile(path);
   if (file === undefined) return undefined;
-  const parsed = await parseConfig(file);
+  const parsed = await readConfigDocument(file, home);
   issues.push(...parsed.issues);
   return { path, document: parsed.document };
 }
 
-async function readChosenFile(path: string, issues: Issue[]): Promise<ConfigFile> {
-  const file = await readConfigFile(path, issues);
+async function readChosenFile(path: string, home: string, issues: Issue[]): Promise<ConfigFile> {
+  const file = await readConfigFile(path, home, issues);
   if (file !== undefined) return file;
   throw new CallgateError('CG_CONFIG_UNREADABLE', `The config file ${path} is not there.`, {
     remedy: 'Name a file that exists, or leave --config out.',
@@ -93,11 +93,11 @@ function fileOf(set: FileSet | undefined): ConfigFile | undefined {
 }
 
 /** The callgate.yaml as the user accepted it, when it has changed since. */
-async function acceptedFile(set: FileSet, accepted: TrustRecord): Promise<ConfigFile | undefined> {
+async function acceptedFile(set: FileSet, accepted: TrustRecord, home: string): Promise<ConfigFile | undefined> {
   const text = accepted.files.find(({ name }) => name === 'callgate.yaml')?.text;
   if (text === undefined) return undefined;
   const path = join(set.root, 'callgate.yaml');
-  const { document } = await parseConfig({ path, text, sha256: '' });
+  const { document } = await readConfigDocument({ path, text, sha256: '' }, home);
   return { path, document };
 }
 

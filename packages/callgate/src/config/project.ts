@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { parseConfig } from './document.ts';
+import { readConfigDocument } from './config-document.ts';
 import type { ConfigDocument } from './document.ts';
 import type { Issue } from './issues.ts';
 import { MAX_POLICY_BYTES, readTextFile, sha256 } from './read.ts';
@@ -34,7 +34,7 @@ export async function readFileSet(cwd: string, home: string): Promise<FileSet | 
   const root = realpathSync(cwd);
   if (root === home) return undefined;
   const config = readNamed(root, join(root, 'callgate.yaml'));
-  const parsed = config === undefined ? undefined : await parseConfig(config);
+  const parsed = config === undefined ? undefined : await readConfigDocument(config, home);
   const issues = [...(parsed?.issues ?? [])];
   const beside = readNamed(root, join(root, 'policy.yaml'), MAX_POLICY_BYTES);
   const named = parsed?.document.settings.get('policy');

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
+  documentCache,
   loadConfig,
   policyVariables,
   resolvePolicy,
@@ -21,7 +22,6 @@ import {
 } from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
 import { pathResolver } from './facts.ts';
-import { documentCache } from './document-cache.ts';
 import { sqliteLimits, type Limits } from '../state/limits.ts';
 
 /** The policy that judges now, replaced whole when its files change. */
@@ -57,7 +57,7 @@ export interface ReloadListener {
 export async function holdPolicy(config: Config, request: ConfigRequest): Promise<PolicyHolder> {
   let limits: Limits | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
-    const loaded = await compileInForce(from, request, documentCache(from.home));
+    const loaded = await compileInForce(from, request, documentCache(from.home, 'policy'));
     if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
     return loaded;
   };

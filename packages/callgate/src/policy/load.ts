@@ -71,7 +71,7 @@ function rememberedDocuments(sources: readonly PolicySource[], cache: DocumentCa
   const documents: PolicyDocument[] = [];
   for (const { file, text } of sources) {
     const json = cache.get(text);
-    const policy = json === undefined ? undefined : plainDocument(json);
+    const policy: Partial<PolicyDoc> | undefined = json === undefined ? undefined : parseBare(json);
     if (policy === undefined) return undefined;
     documents.push(documentOf(file, policy));
   }
@@ -106,8 +106,8 @@ function plainJson(policy: Partial<PolicyDoc>): string | undefined {
   return isPlain ? json : undefined;
 }
 
-/** As the reader of YAML would have made it: maps without a prototype. */
-function plainDocument(json: string): Partial<PolicyDoc> | undefined {
+/** JSON as a reader of YAML makes it: an object or list, maps without a prototype; undefined for anything else. */
+export function parseBare(json: string): object | undefined {
   try {
     const read: unknown = JSON.parse(json, (_key, value: unknown) =>
       typeof value === 'object' && value !== null && !Array.isArray(value)

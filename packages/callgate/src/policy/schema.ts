@@ -1,3 +1,5 @@
+import { HINTS } from './hints.ts';
+
 /**
  * The shape of a policy file, version 1. One table drives both the checking of documents (`document.ts`) and the JSON
  * Schema for editors (`toJsonSchema`).
@@ -40,7 +42,6 @@ export const REDACT_CLASSES = ['secret'] as const;
 export const DIRECTIONS = ['call', 'result', 'request', 'answer'] as const;
 export const EFFECTS = ['allow', 'deny', 'ask', 'defer'] as const;
 export const RATE_KEYS = ['rule', 'tool', 'server', 'principal', 'global'] as const;
-export const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;
 
 const regexOnly: Shape = {
   kind: 'map',

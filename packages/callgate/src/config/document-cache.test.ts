@@ -10,14 +10,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-const open = (build = 'b1') => documentCache(home, build)!;
+const open = (build = 'b1') => documentCache(home, 'policy', build)!;
 const files = () => readdirSync(join(home, 'cache'));
 
 describe('the documents kept in a home', () => {
   it('come back for the same text and build, and for no other', () => {
     open().put('text', '{"a":1}');
     expect(open().get('text')).toBe('{"a":1}');
-    expect([open().get('text '), open('b2').get('text')]).toEqual([undefined, undefined]);
+    const others = [open().get('text '), open('b2').get('text'), documentCache(home, 'config', 'b1')!.get('text')];
+    expect(others).toEqual([undefined, undefined, undefined]);
   });
 
   it('are readable by their owner alone, and leave nothing half written', () => {
@@ -57,6 +58,6 @@ describe('the documents kept in a home', () => {
   });
 
   it('are not kept by a program that is not built', () => {
-    expect(documentCache(home)).toBeUndefined();
+    expect(documentCache(home, 'policy')).toBeUndefined();
   });
 });

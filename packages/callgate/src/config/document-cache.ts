@@ -1,27 +1,28 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DocumentCache } from '../policy/index.ts';
+import type { DocumentCache } from '../policy/load.ts';
 
 /** The build that reads; put in when the program is bundled. Another build may read the same text otherwise. */
 declare const CALLGATE_BUILD: string | undefined;
 
 const MOST_FILES = 32;
 /** With the number of a process behind it: what one that was killed left half written. */
-const NAME = /^policy-[0-9a-f]{64}\.json(?:\.\d+)?$/;
+const NAME = /^(?:policy|config)-[0-9a-f]{64}\.json(?:\.\d+)?$/;
 
 /**
- * The policy documents of a home as they were read, in `<home>/cache`: starting with an unchanged policy parses no YAML.
+ * The documents of a home as they were read, in `<home>/cache`: starting with unchanged files parses no YAML.
  * A file is its digest and the JSON; what is damaged or cannot be read or written counts as not there.
  * @param build undefined: nothing is kept (from source, where the reader may change at any time)
  */
 export function documentCache(
   home: string,
+  kind: 'policy' | 'config',
   build: string | undefined = typeof CALLGATE_BUILD === 'string' ? CALLGATE_BUILD : undefined,
 ): DocumentCache | undefined {
   if (build === undefined) return undefined;
   const directory = join(home, 'cache');
-  const fileOf = (text: string): string => join(directory, `policy-${digest(`${build}\0${text}`)}.json`);
+  const fileOf = (text: string): string => join(directory, `${kind}-${digest(`${build}\0${text}`)}.json`);
   return {
     get(text) {
       try {
