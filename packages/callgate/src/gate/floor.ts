@@ -260,7 +260,7 @@ class Ground {
         if (follow === 'must') return UNCHECKED;
         continue;
       }
-      const real = this.#realOf(path);
+      const real = this.#realOf(path, looks);
       const realHit = real === undefined || real === path ? undefined : this.#protects(real);
       if (realHit !== undefined) return realHit;
     }
@@ -290,13 +290,14 @@ class Ground {
   }
 
   /** Links followed; what does not exist is placed under its nearest existing parent. */
-  #realOf(path: string): string | undefined {
+  #realOf(path: string, looks: Looks = { left: MOST_LOOKUPS, seen: new Set() }): string | undefined {
     let at = path;
     for (;;) {
       const real = this.#place.realPath(at);
       if (real !== undefined) return resolveSegments(`${real}${path.slice(at.length)}`);
       const slash = at.lastIndexOf('/');
-      if (slash <= 0) return undefined;
+      // Each step up is a look, too: what has none left is told so by the next path.
+      if (slash <= 0 || looks.left-- <= 0) return undefined;
       at = at.slice(0, slash);
     }
   }

@@ -4,7 +4,7 @@ import type { Scanner } from '../protocol/scan.ts';
 import type { Edit } from '../protocol/splice.ts';
 import { besides, namesSecret } from './besides.ts';
 import type { LiveCall } from './live-call.ts';
-import { redactEdits } from './redact.ts';
+import { redactEdits, type Redaction } from './redact.ts';
 
 /** The redactions of a decision that concern one side, after those that are due already. */
 export function redactionsOn(
@@ -32,19 +32,25 @@ export function redact(
   try {
     const others = besides(tape, message);
     if (others.length > 0 && namesSecret(tape, others, redactions)) return nameHit('the message');
+    if (others.length === 0) {
+      const { edits, keyHit } = node < 0 ? NOTHING : redactEdits(tape, node, redactions);
+      return keyHit === undefined ? edits : nameHit(keyHit === '' ? '/' : keyHit);
+    }
     // Fields are named from the arguments or the result; what stands beside them has none.
-    const unnamed = others.length === 0 ? redactions : redactions.map((duty) => ({ ...duty, fields: [] }));
+    const unnamed = redactions.map((duty) => ({ ...duty, fields: [] }));
     const edits: Edit[] = [];
     for (const at of [...(node < 0 ? [] : [node]), ...others]) {
       const redacted = redactEdits(tape, at, at === node ? redactions : unnamed);
       if (redacted.keyHit !== undefined) return nameHit(redacted.keyHit === '' ? '/' : redacted.keyHit);
-      edits.push(...redacted.edits);
+      for (const edit of redacted.edits) edits.push(edit);
     }
-    return others.length === 0 ? edits : edits.toSorted((a, b) => a.start - b.start);
+    return edits.toSorted((a, b) => a.start - b.start);
   } catch (error) {
     return denial(`What has to be redacted could not be: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+const NOTHING: Redaction = { edits: [] };
 
 /** A denial when a redaction of files that nobody trusted would change what a call says. */
 export function untrustedHit(
