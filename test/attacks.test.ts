@@ -122,6 +122,23 @@ describe('an id', () => {
   });
 });
 
+it('a message that hides in another between carriage returns does not reach a server that ends lines there', async () => {
+  const stage = await new Stage(`version: 1\nrules: [{ id: ok, match: { tool: ok }, effect: allow }]\n`).ready();
+  const hidden = '{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"bad"}}';
+  stage.client.send(
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ok","arguments":{"x":\r${hidden}\r}}}`,
+  );
+  stage.client.send(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"ok"}}\r`);
+  await stage.settled();
+  expect(stage.reached.join()).not.toContain('"bad"');
+  expect(stage.seen).toContain('carriage_return');
+  // CRLF as a whole ends a line.
+  expect(stage.reached.join()).toContain('"id":2');
+  stage.says(`{"jsonrpc":"2.0","id":2,"result":{"x":\r{"jsonrpc":"2.0","id":2,"result":{}}\r}}`);
+  await stage.settled();
+  expect(stage.client.answerTo(2)?.message?.error).toBeDefined();
+});
+
 describe('arguments', () => {
   it.each([
     ['none', { dry_run: true }],

@@ -16,6 +16,7 @@ import { readMessage, type Message, type Refusal } from '../protocol/message.ts'
 import { methodKind } from '../protocol/methods.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
 import { salvageId, salvageOversize } from '../protocol/salvage.ts';
+import { Returns } from '../protocol/returns.ts';
 import { Scanner, TRUE } from '../protocol/scan.ts';
 import { decodeUtf8, splice, type Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
@@ -98,6 +99,7 @@ export type Side = 'client' | 'server';
 export class Judge {
   readonly #o: JudgeOptions;
   readonly #scanner: Scanner;
+  readonly #returns = new Returns();
   readonly #record: Recorder;
   readonly #open: { readonly client: Pending<Open>; readonly server: Pending<Open> };
   readonly #annotations = new Map<string, Annotations>();
@@ -178,6 +180,7 @@ export class Judge {
     this.#o.paths.forget();
     const message = readMessage(this.#scanner, bytes, start, end);
     if ('refused' in message) return this.#refuseMalformed(from, message);
+    if (this.#returns.within(bytes, start, end)) return this.#refuseMalformed(from, splitByReturn(message, bytes));
     if (message.kind === 'request' || message.kind === 'notification') this.#judgeAsk(from, message, bytes, start, end);
     else this.#judgeAnswer(from, message, bytes, start, end);
   }
@@ -620,6 +623,19 @@ export class Judge {
 
 function denied(rule: string, reason: string): Decision {
   return { effect: 'deny', rule, reason, obligations: [] };
+}
+
+/** A line that some peers read as several. */
+function splitByReturn(message: Message, bytes: Uint8Array): Refusal {
+  return {
+    refused: true,
+    code: -32600,
+    reason: 'carriage_return',
+    message: 'A carriage return stands inside the line; some peers would read what follows as another message.',
+    idText: message.id === undefined ? undefined : idTextOf(message, bytes),
+    offset: 0,
+    form: message.kind === 'result' || message.kind === 'error' ? 'response' : message.kind,
+  };
 }
 
 /** Calls of a tool or prompt: they name it and have arguments. */
