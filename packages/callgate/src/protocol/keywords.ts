@@ -12,7 +12,7 @@ export const VARIANT = -2;
  * Compiles a list of structural keys.
  * @param words the keys as the protocol writes them
  * @returns the index of the word that a KEY is, else OTHER or VARIANT. Variants are those of parsers that ignore case:
- *   ASCII letters, and what Unicode folds to one (U+017F, U+212A, U+0130, U+0131)
+ *   ASCII letters, and what Unicode folds to one (U+017F, U+212A, U+0130, U+0131); and of those that stop at a NUL
  */
 export function keywords(words: readonly string[]): (tape: Tape, key: number) => number {
   const encoded = words.map(encodeUtf8);
@@ -44,6 +44,8 @@ function fold(text: string): string {
   let folded = '';
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
+    // What ends its strings at a NUL reads no further.
+    if (unit === 0) break;
     if (unit >= 0x41 && unit <= 0x5a) folded += String.fromCharCode(unit + 0x20);
     else if (unit === 0x17f) folded += 's';
     else if (unit === 0x212a) folded += 'k';
