@@ -114,7 +114,9 @@ export function parseBare(json: string): object | undefined {
         ? Object.assign(Object.create(null) as object, value)
         : value,
     );
-    return typeof read === 'object' && read !== null ? read : undefined;
+    // Some versions of V8 give an escaped key the name of another (nodejs/node issue 63785): what does not read back as it
+    // was written is no use.
+    return typeof read === 'object' && read !== null && JSON.stringify(read) === json ? read : undefined;
   } catch {
     return undefined;
   }

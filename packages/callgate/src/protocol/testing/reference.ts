@@ -17,15 +17,50 @@ export function strictParse(
   depth = 128,
 ): { readonly text: string; readonly value: unknown; readonly dense: string } | undefined {
   let text: string;
-  let value: unknown;
   try {
     text = decoder.decode(bytes);
-    value = JSON.parse(text);
+    JSON.parse(text);
   } catch {
     return undefined;
   }
   const dense = walk(text, depth);
-  return dense === undefined ? undefined : { text, value, dense };
+  return dense === undefined ? undefined : { text, value: build(dense, { at: 0 }), dense };
+}
+
+/**
+ * The value of text that is known to be JSON, without spaces. Only single strings and numbers are left to JSON.parse: some
+ * versions of V8 give an escaped key the name of one they saw before (nodejs/node issue 63785).
+ */
+function build(text: string, cursor: { at: number }): unknown {
+  const first = text[cursor.at]!;
+  if (first === '{') {
+    const members: [string, unknown][] = [];
+    for (cursor.at++; text[cursor.at] !== '}'; cursor.at += text[cursor.at] === ',' ? 1 : 0) {
+      const key = JSON.parse(token(text, cursor)) as string;
+      cursor.at++;
+      members.push([key, build(text, cursor)]);
+    }
+    cursor.at++;
+    return Object.fromEntries(members);
+  }
+  if (first === '[') {
+    const items: unknown[] = [];
+    for (cursor.at++; text[cursor.at] !== ']'; cursor.at += text[cursor.at] === ',' ? 1 : 0)
+      items.push(build(text, cursor));
+    cursor.at++;
+    return items;
+  }
+  return JSON.parse(token(text, cursor));
+}
+
+/** One string, number or word; the cursor moves behind it. */
+function token(text: string, cursor: { at: number }): string {
+  const start = cursor.at;
+  if (text[start] === '"') {
+    for (cursor.at++; text[cursor.at] !== '"';) cursor.at += text[cursor.at] === '\\' ? 2 : 1;
+    cursor.at++;
+  } else while (cursor.at < text.length && !',]}'.includes(text[cursor.at]!)) cursor.at++;
+  return text.slice(start, cursor.at);
 }
 
 /** Walks text that is JSON: undefined for a duplicate key, a lone surrogate or too much depth, else without spaces. */
