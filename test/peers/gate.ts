@@ -17,6 +17,12 @@ rules:
   - { id: all, match: { method: "*" }, effect: allow }
 `;
 
+interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** A directory of its own for one test: home, policy and files. */
 export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'callgate-test-'));
@@ -59,12 +65,17 @@ export class Bench {
   }
 
   /** Runs another command of the program over this home. */
-  async callgate(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  async callgate(...args: readonly string[]): Promise<Finished> {
+    return this.callgateIn(this.dir, ...args);
+  }
+
+  /** The same, in a directory. */
+  async callgateIn(cwd: string, ...args: readonly string[]): Promise<Finished> {
     return new Promise((resolve) => {
       execFile(
         process.execPath,
         [CLI, ...args, '--home', this.home],
-        { env: this.env, maxBuffer: 1 << 28 },
+        { env: this.env, cwd, maxBuffer: 1 << 28 },
         (error, stdout, stderr) => {
           resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
         },

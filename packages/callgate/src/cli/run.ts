@@ -18,25 +18,27 @@ const FLAGS = {
 } as const;
 
 /**
- * `callgate run [flags] -- <command...>`: the gate in front of one stdio server. stdout carries the protocol and nothing
+ * `callgate run [flags] -- <command...>`, or `callgate run --name <server>` for one of the config: the gate in front of one
+ * stdio server. stdout carries the protocol and nothing
  * else. Resolves with the server's own exit code (128 + n after signal n).
  * Throws CallgateError when the gate cannot stand: nothing is started before policy and config are good, and a server
  * whose calls could not be recorded is ended without having heard a word.
  */
 export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
   const flags = parseFlags(argv, FLAGS);
-  const [command, ...args] = commandOf(flags.rest, flags.words);
+  refuseWords(flags.words);
   const env = withHome(io, flags.values['home']);
   const home = openHome(env);
   const request: ConfigRequest = { flags: settingsOf(flags.values), env, cwd: io.cwd, home };
   const config = await loadConfig(request);
   const log = createLogger({ stream: io.stderr, level: config.log.level, format: config.log.format, env: io.env });
-  const server = flags.values['name'] ?? serverNameOf(command, args);
+  const launch = launchOf(flags.rest, flags.values['name'], config, io);
+  const server = launch.name;
   const holder = await holdPolicy(config, request);
-  announce(config, holder.current, log);
+  announce(holder.current, log);
   // Policy and config are good: the server boots while the rest of the gate is loaded.
   let release: (() => void) | undefined;
-  const starting = startProcess(command, args, { env: io.env, cwd: io.cwd }).then((upstream) => {
+  const starting = startProcess(launch.command, launch.args, launch).then((upstream) => {
     release = passSignals(upstream);
     return upstream;
   });
@@ -55,17 +57,46 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   }
 }
 
-function commandOf(rest: readonly string[] | undefined, words: readonly string[]): [string, ...string[]] {
-  const [command, ...args] = rest ?? [];
-  if (words.length === 0 && command !== undefined) return [command, ...args];
-  throw new CallgateError(
-    'CG_USAGE_COMMAND',
-    words.length > 0 ? `"${words[0]}" stands before "--".` : 'No server command was given.',
-    {
-      remedy: 'Write the server command after "--": callgate run -- npx -y @modelcontextprotocol/server-filesystem .',
-    },
-  );
+/** How to start the server: the command that was given, or the one that the config has under its name. */
+interface Launch {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Io['env'];
+  readonly cwd: string;
 }
+
+function launchOf(rest: readonly string[] | undefined, name: string | undefined, config: Config, io: Io): Launch {
+  const [command, ...args] = rest ?? [];
+  if (command !== undefined) {
+    return { name: name ?? serverNameOf(command, args), command, args, env: io.env, cwd: io.cwd };
+  }
+  const configured = name === undefined || !Object.hasOwn(config.servers, name) ? undefined : config.servers[name];
+  if (name !== undefined && configured !== undefined) {
+    const env = { ...io.env, ...configured.env };
+    return { name, command: configured.command, args: configured.args, env, cwd: configured.cwd ?? io.cwd };
+  }
+  const what = name === undefined ? 'No server command was given.' : `There is no server "${name}" in the config.`;
+  const known = Object.keys(config.servers).map((server) => `--name ${server}`);
+  const untrusted = config.trust === 'untrusted' || config.trust === 'changed';
+  throw new CallgateError('CG_USAGE_COMMAND', what, {
+    remedy: untrusted
+      ? 'Servers of this project do not count until you trust it: callgate trust'
+      : known.length > 0
+        ? `Name one of the config's (${known.join(', ')}), or write a command after "--".`
+        : COMMAND_REMEDY,
+  });
+}
+
+function refuseWords(words: readonly string[]): void {
+  if (words.length === 0) return;
+  throw new CallgateError('CG_USAGE_COMMAND', `"${words[0]}" stands before "--".`, {
+    remedy: COMMAND_REMEDY,
+  });
+}
+
+const COMMAND_REMEDY =
+  'Write the server command after "--": callgate run -- npx -y @modelcontextprotocol/server-filesystem .';
 
 /** Flags by the name of the setting they stand for. */
 function settingsOf(values: Readonly<Record<string, string>>): Record<string, string | undefined> {
@@ -102,8 +133,8 @@ function plainName(part: string): string {
     .replace(/^(mcp-)?server-(?=.)|^mcp-(?=.)|(?<=.)-mcp(-server)?$/g, '');
 }
 
-function announce(config: Config, inForce: PolicyInForce, log: Logger): void {
-  for (const notice of config.notices) log.warn(notice);
+function announce(inForce: PolicyInForce, log: Logger): void {
+  for (const notice of inForce.notices) log.warn(notice);
   if (inForce.origin === 'observe') {
     log.warn(
       'No policy file: the built-in observe policy allows and records everything. Write one with: callgate init',

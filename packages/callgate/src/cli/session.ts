@@ -86,6 +86,7 @@ function reloadListener(log: Logger, evidence: Evidence) {
     replaced(now: PolicyInForce, before: PolicyInForce): void {
       recordEvent(evidence, 'policy_change', { from: before.policy.hash, to: now.policy.hash, origin: now.origin });
       log.warn(`The policy changed: ${now.policy.hash} is in force.`);
+      for (const notice of now.notices) log.warn(notice);
     },
     kept(error: unknown): void {
       log.error(`The changed policy is broken, the one before stays in force. ${describe(error)}`);

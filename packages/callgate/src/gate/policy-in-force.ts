@@ -31,6 +31,8 @@ export interface PolicyInForce {
   readonly origin: 'flag' | 'env' | 'project' | 'home' | 'observe';
   /** Policy and config files in use: the floor keeps agents away from them. */
   readonly files: readonly string[];
+  /** What a person should know about where it came from. */
+  readonly notices: readonly string[];
 }
 
 export interface PolicyHolder {
@@ -148,7 +150,7 @@ export async function compileInForce(
   const policy =
     untrusted === undefined ? chosen : combine([chosen, tightenOnly(await compile([untrusted], false))], sha256Hex);
   const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
-  return { policy, origin: resolved.origin, files };
+  return { policy, origin: resolved.origin, files, notices: config.notices };
 }
 
 async function openLimits(home: string): Promise<Limits> {

@@ -78,7 +78,7 @@ async function importDriver(): Promise<Named> {
     }
   }
   throw new CallgateError('CG_STATE_NO_DATABASE', 'No SQLite driver is here: this Node has no node:sqlite.', {
-    remedy: 'Use Node 22.13 or later, or run: npm install @photostructure/sqlite',
+    remedy: 'Use Node 22.13 or later, or run: npm install @photostructure/sqlite (with -g where callgate is global)',
   });
 }
 
