@@ -6,6 +6,7 @@ import { sealInLoop } from './seal-loop.ts';
 
 // A thread that starts resets V8's flags, which all threads share: the nursery stays small (see cli/main.ts).
 setFlagsFromString('--semi-space-growth-factor=1');
+setFlagsFromString('--no-parallel-scavenge');
 
 /** Calls come first: when the processor is short, sealing waits. On Linux this is the priority of this thread alone. */
 const NICE = 10;

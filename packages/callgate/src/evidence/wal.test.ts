@@ -70,8 +70,50 @@ describe('openEvidence', () => {
     await evidence.close().catch(() => {});
   });
 
+  it('refuses calls when its file was cut short, instead of recording into nothing', async () => {
+    const evidence = t.open();
+    writeCalls(evidence, 1);
+    truncateSync(segments()[0] ?? '', 10);
+    await expect(evidence.synced()).rejects.toMatchObject({ code: 'CG_EVIDENCE_WRITE' });
+    await evidence.close().catch(() => {});
+  });
+
+  it('bounds what waits for a full disk, and says afterwards how many records are missing', async () => {
+    let clock = 0;
+    const evidence = t.open({ rotateBytes: 1, mono: () => clock });
+    writeCalls(evidence, 1);
+    rmSync(join(t.place.dir, 'wal'), { recursive: true });
+    writeFileSync(join(t.place.dir, 'wal'), '');
+    const args = Buffer.from(`"${'x'.repeat(1 << 20)}"`);
+    let refused = 0;
+    for (let n = 0; n < 20; n++) {
+      try {
+        evidence.append(decisionRecord(n, { args }));
+        evidence.flush();
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'CG_EVIDENCE_WRITE' });
+        refused++;
+      }
+    }
+    expect(refused).toBe(20);
+    rmSync(join(t.place.dir, 'wal'));
+    mkdirSync(join(t.place.dir, 'wal'));
+    clock += 200_000;
+    evidence.flush();
+    await evidence.close();
+    const { size } = await sealNow(t.home);
+    const texts = leafTexts(t.place.dir, size);
+    const gap = texts.find((text) => text.includes('"type":"gap"'));
+    const { detail } = JSON.parse(gap ?? '{"detail":{}}') as { detail: { count?: number } };
+    const kept = texts.filter((text) => text.includes('"type":"decision"')).length;
+    expect(detail.count).toBeGreaterThan(0);
+    expect(kept + (detail.count ?? 0)).toBe(20);
+    expect(await verifyDirectory({ dir: t.place.dir, place: t.place })).toMatchObject({ ok: true });
+  });
+
   it('throws when it cannot write, keeps the records, and writes them when it can again', async () => {
-    const evidence = t.open({ rotateBytes: 1 });
+    let clock = 0;
+    const evidence = t.open({ rotateBytes: 1, mono: () => clock });
     writeCalls(evidence, 2);
     evidence.append(decisionRecord(5));
     rmSync(join(t.place.dir, 'wal'), { recursive: true });
@@ -80,6 +122,9 @@ describe('openEvidence', () => {
     rmSync(join(t.place.dir, 'wal'));
     mkdirSync(join(t.place.dir, 'wal'));
     expect(evidence.append(decisionRecord(6))).toBe(4);
+    // Not asked again at once: a full disk would be written to at every call.
+    expect(() => evidence.flush()).toThrow(expect.objectContaining({ code: 'CG_EVIDENCE_WRITE' }) as Error);
+    clock += 200_000;
     evidence.flush();
     await evidence.close();
     const { size } = await sealNow(t.home);

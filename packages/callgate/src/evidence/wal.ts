@@ -53,7 +53,9 @@ const ROTATE_MS = 5 * 60_000;
 const SEAL_AFTER_MS = 300;
 const TOUCH_MS = 60_000;
 const BATCH_BYTES = 256 * 1024;
-const PENDING_MAX = 64 << 20;
+const PENDING_MAX = 16 << 20;
+/** A full disk is not asked again at every call: each try writes all that waits. */
+const RETRY_AFTER_US = 200_000;
 
 /**
  * Opens this process's write-ahead file. Loads no parser and no database; makes keys at first use.
@@ -88,6 +90,10 @@ class WriteAhead implements Evidence {
   #syncTimer: NodeJS.Timeout | undefined;
   #dirSynced = -1;
   readonly #timers: NodeJS.Timeout[] = [];
+  /** The last write failed: until `retryAt` (mono) nothing is tried. */
+  #failure: { readonly error: CallgateError; readonly retryAt: number } | undefined;
+  /** Records refused because too much waited already. */
+  #lost = 0;
   #stopSealing: (() => Promise<void>) | undefined;
 
   constructor(options: EvidenceOptions, markFile: string) {
@@ -131,6 +137,7 @@ class WriteAhead implements Evidence {
     if (this.#used === 1) return;
     if (this.#broken !== undefined) throw this.#broken;
     if (this.#closed) throw new CallgateError('CG_EVIDENCE_WRITE', 'The evidence log of this process is closed.');
+    if (this.#failure !== undefined && this.#options.mono() < this.#failure.retryAt) throw this.#failure.error;
     try {
       const segment = this.#segmentToWrite();
       this.#batch[0] = KIND_RECORDS;
@@ -138,11 +145,15 @@ class WriteAhead implements Evidence {
       this.#unsynced.add(segment);
     } catch (error) {
       this.#abandonSegment();
-      throw writeError(this.#walDir, error);
+      const failure = writeError(this.#walDir, error);
+      this.#failure = { error: failure, retryAt: this.#options.mono() + RETRY_AFTER_US };
+      throw failure;
     }
+    this.#failure = undefined;
     this.#used = 1;
     this.#flushed = this.#next;
     if (this.#batch.length > 4 * BATCH_BYTES) this.#batch = Buffer.alloc(BATCH_BYTES);
+    this.#tellGap();
     this.#armSync();
   }
 
@@ -167,6 +178,7 @@ class WriteAhead implements Evidence {
   async close(): Promise<void> {
     if (this.#closed) return;
     for (const timer of this.#timers) clearInterval(timer);
+    this.#failure = undefined;
     try {
       this.flush();
       this.#endSegment(END_CLOSED);
@@ -281,13 +293,23 @@ class WriteAhead implements Evidence {
   }
 
   #grow(more: number): void {
-    if (this.#used + more > PENDING_MAX)
+    if (this.#used + more > PENDING_MAX) {
+      this.#lost++;
       throw new CallgateError('CG_EVIDENCE_WRITE', `${this.#used} bytes of evidence wait and cannot be written.`, {
         remedy: `See why ${this.#walDir} cannot be written (space, rights) and start again.`,
       });
+    }
     const larger = Buffer.alloc(Math.max(this.#batch.length * 2, this.#used + more));
     this.#batch.copy(larger, 0, 0, this.#used);
     this.#batch = larger;
+  }
+
+  /** Writing goes on: the log says how many records it lacks. Their calls were refused. */
+  #tellGap(): void {
+    if (this.#lost === 0) return;
+    const detail = { count: this.#lost, cause: 'could not be written' };
+    this.#lost = 0;
+    this.append({ type: 'gap', time: this.#options.now(), mono: this.#options.mono(), detail });
   }
 
   async #startSealing(): Promise<void> {
@@ -302,13 +324,14 @@ class WriteAhead implements Evidence {
 
 /** @param isCurrent tells whether the segment is still written to; the sealer removes those that are ended. */
 function syncFile(segment: SegmentWriter, isCurrent: () => boolean): Promise<void> {
-  const { file, path } = segment;
+  const { file, path, size } = segment;
   return new Promise((resolve, reject) => {
     fdatasync(file, (error) => {
       if (error !== null) return reject(error);
       fstat(file, (failure, stats) => {
         if (failure !== null) reject(failure);
-        else if (stats.nlink === 0 && isCurrent()) reject(removedError(path));
+        else if (stats.nlink === 0 && isCurrent()) reject(removedError(path, 'removed'));
+        else if (stats.size < size && isCurrent()) reject(removedError(path, 'cut'));
         else resolve();
       });
     });
@@ -334,9 +357,9 @@ function writeError(dir: string, cause: unknown): CallgateError {
   });
 }
 
-function removedError(path: string): CallgateError {
-  return new CallgateError('CG_EVIDENCE_WRITE', `The write-ahead file ${path} was removed while it was in use.`, {
-    remedy: 'Find out who removed it, then start again; what it held and was not sealed is lost.',
+function removedError(path: string, how: 'removed' | 'cut'): CallgateError {
+  return new CallgateError('CG_EVIDENCE_WRITE', `The write-ahead file ${path} was ${how} while it was in use.`, {
+    remedy: 'Find out by whom, then start again; what it held and was not sealed is lost.',
   });
 }
 
