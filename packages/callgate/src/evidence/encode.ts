@@ -19,7 +19,7 @@ export function encodeRecord(record: EvidenceRecord): string {
 function decisionText(r: DecisionRecord): string {
   return (
     `["d",${number(r.time)},${number(r.mono)},${contextText(r)},${quote(r.direction)},${quote(r.method)},` +
-    `${optional(r.tool)},${optional(r.target)},${optional(r.rpcId)},${quote(r.rule)},${quote(r.effect)},` +
+    `${optional(r.tool)},${optional(r.target)},${once(r.rpcId)},${quote(r.rule)},${quote(r.effect)},` +
     `${optional(r.reason)},${optional(r.indeterminate)},${list(r.obligations)},${list(r.findings)},${list(r.labels)},` +
     `${r.argsTruncated === undefined ? 'null' : number(r.argsTruncated)}]`
   );
@@ -87,6 +87,11 @@ function quote(text: string): string {
 
 function optional(text: string | undefined): string {
   return text === undefined ? 'null' : quote(text);
+}
+
+/** For what never repeats, and would only push out what does. */
+function once(text: string | undefined): string {
+  return text === undefined ? 'null' : JSON.stringify(text);
 }
 
 function list(items: readonly unknown[] | undefined): string {
