@@ -1,0 +1,92 @@
+import type { Decision, RedactObligation } from '../model/decision.ts';
+import type { CompiledPolicy } from '../policy/index.ts';
+import type { Message } from '../protocol/message.ts';
+import { answerOf, embeddedCallOf } from './calls.ts';
+import { embeddedRequests, type EmbeddedRequest } from './embedded.ts';
+import type { LiveCall } from './live-call.ts';
+import { redactionsOn } from './obligations.ts';
+import { evidenceFault, type Open, type Session } from './session.ts';
+import { resultOfTask, type TaskOrigin } from './tasks.ts';
+import { decide, denial, takeRates } from './verdict.ts';
+
+/** What does not let an answer pass: the call it was judged as, and the denial; or evidence that cannot be written. */
+export type Stop = { readonly call: LiveCall; readonly decision: Decision } | 'unrecorded';
+
+type Redactions = readonly RedactObligation[] | undefined;
+
+/**
+ * Judges what else an answer of the server carries: the result of a task, as its tool's, and requests to the client, as
+ * requests.
+ * @param due redactions that are due already
+ * @returns all redactions that are due, or what stops the answer
+ */
+export function judgeInside(
+  session: Session,
+  policy: CompiledPolicy,
+  open: Open,
+  message: Message,
+  bytes: Uint8Array,
+  due: Redactions,
+): Redactions | Stop {
+  const { tape, tasks } = session;
+  if (open.method === 'tools/call' && message.isTask && !tasks.started(tape, message.result, open)) {
+    return { call: answerOf(session, 'server', open, message.result), decision: TOO_MANY_TASKS };
+  }
+  const afterTask = open.task === undefined ? due : judgeTask(session, policy, open, open.task, message, due);
+  if (isStop(afterTask)) return afterTask;
+  const asks = embeddedRequests(tape, message.result);
+  return asks.length === 0 ? afterTask : judgeEmbedded(session, policy, asks, message, bytes, afterTask);
+}
+
+/** Whether judging an answer came to what stops it. */
+export function isStop(judged: readonly unknown[] | undefined | Stop): judged is Stop {
+  return judged === 'unrecorded' || (judged !== undefined && 'decision' in judged);
+}
+
+/** The result of a task comes under another method, and is judged as that of the tool which started the task. */
+function judgeTask(
+  session: Session,
+  policy: CompiledPolicy,
+  open: Open,
+  { name, redactResult }: TaskOrigin,
+  message: Message,
+  due: Redactions,
+): Redactions | Stop {
+  const redactions = redactResult === undefined ? due : [...(due ?? []), ...redactResult];
+  const result = message.error >= 0 ? message.error : resultOfTask(session.tape, open.method, message.result);
+  if (result < 0 || !policy.needsResult(session.options.server, 'tools/call', name)) return redactions;
+  const call = answerOf(session, 'server', { ...open, method: 'tools/call', name }, result);
+  const decision = decide(session, policy, call);
+  return decision.effect === 'allow' ? redactionsOn('result', decision, redactions) : { call, decision };
+}
+
+/** Each is decided and recorded like a request of the server's own; what cannot be refused alone is refused with its answer. */
+function judgeEmbedded(
+  session: Session,
+  policy: CompiledPolicy,
+  asks: readonly EmbeddedRequest[],
+  message: Message,
+  bytes: Uint8Array,
+  due: Redactions,
+): Redactions | Stop {
+  let redactions = due;
+  for (const { method, params } of asks) {
+    const call = embeddedCallOf(session, method ?? '(unreadable)', params);
+    let decision = method === undefined ? UNREADABLE : decide(session, policy, call);
+    const within = redactionsOn('args', decision, undefined);
+    if (within?.some(({ fields }) => fields.length > 0) === true) decision = UNREDACTABLE;
+    if (decision.effect === 'allow') {
+      const counted = takeRates(session, call, decision);
+      decision = counted.spent === undefined ? counted.decision : { ...SPENT, rule: counted.spent.rule };
+    }
+    if (decision.effect !== 'allow') return { call, decision };
+    if (within !== undefined) redactions = [...(redactions ?? []), ...within];
+    session.record.decision(call, message, bytes, session.tape, decision, false);
+  }
+  return evidenceFault(session) === undefined ? redactions : 'unrecorded';
+}
+
+const TOO_MANY_TASKS = denial('tasks', 'too many tasks were started in this session to tell whose a result is');
+const UNREADABLE = denial('protocol:embedded_request', 'the server asks for something in a form that cannot be judged');
+const UNREDACTABLE = denial('redact', 'fields of a request inside a result cannot be redacted');
+const SPENT = denial('rate', 'the limit for what the server asks is spent');
