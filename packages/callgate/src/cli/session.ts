@@ -2,6 +2,7 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
+import { messageOf } from '../model/error.ts';
 import type { Config } from '../config/index.ts';
 import { openEvidence, type Evidence } from '../evidence/wal.ts';
 import { pathResolver, type ResolvePath } from '../gate/facts.ts';
@@ -143,8 +144,4 @@ function describe(error: unknown): string {
   if (first?.message === undefined) return messageOf(error);
   const at = first.place === undefined ? '' : `${first.place.file}:${first.place.line}:${first.place.column}: `;
   return `${at}${first.message}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

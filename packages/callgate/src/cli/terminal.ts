@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { CallgateError } from '../model/error.ts';
+import { CallgateError, messageOf } from '../model/error.ts';
 import type { Place } from '../model/error.ts';
 import { didYouMean } from '../config/nearest.ts';
 
@@ -100,7 +100,7 @@ export function printError(error: unknown, stderr: NodeJS.WritableStream, debug 
       }
     }
   } else {
-    lines.push(`callgate: ${error instanceof Error ? error.message : String(error)}`);
+    lines.push(`callgate: ${messageOf(error)}`);
     lines.push('  why: a fault inside Callgate itself. CG_INTERNAL');
     lines.push('  do:  run it again with --debug and report what it prints.');
   }

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { CallgateError } from '../model/error.ts';
+import { CallgateError, messageOf } from '../model/error.ts';
 import { hashOf, readFileSet } from './project.ts';
 import type { FileSet } from './project.ts';
 
@@ -117,7 +117,7 @@ function asObject(value: unknown): Record<string, unknown> {
 }
 
 function damaged(path: string, why: unknown): CallgateError {
-  const reason = why instanceof Error ? why.message : String(why);
+  const reason = messageOf(why);
   return new CallgateError('CG_TRUST_UNREADABLE', `${path} cannot be used: ${reason}.`, {
     remedy: 'Remove the file, then run `callgate trust` in each project again.',
     cause: why,

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/error.ts';
 import type { OutcomeRecord } from '../model/record.ts';
 import { EVIDENCE_UNAVAILABLE, MALFORMED_ANSWER, SERVER_ENDED } from '../protocol/codes.ts';
 import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
@@ -12,7 +13,7 @@ import { isStop, type Stop } from './inside.ts';
 import type { LiveCall } from './live-call.ts';
 import { idTextOf, notJudged, parseId, splitByReturn, tooLarge, wrongForm } from './malformed.ts';
 import { refusalBytes, refusedByPolicy, refusedByRate } from './refuse.ts';
-import { evidenceFault, messageOf, newSession } from './session.ts';
+import { evidenceFault, newSession } from './session.ts';
 import type { JudgeOptions, Open, Outbox, Session } from './session.ts';
 import { verdictOn, type Verdict } from './verdict.ts';
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/error.ts';
 import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Scanner } from '../protocol/scan.ts';
@@ -46,7 +47,7 @@ export function redact(
     }
     return edits.toSorted((a, b) => a.start - b.start);
   } catch (error) {
-    return denial(`What has to be redacted could not be: ${error instanceof Error ? error.message : String(error)}`);
+    return denial(`What has to be redacted could not be: ${messageOf(error)}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Annotations } from '../model/call.ts';
 import type { RedactObligation } from '../model/decision.ts';
+import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Evidence } from '../evidence/index.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
@@ -99,8 +100,4 @@ export function evidenceFault({ options }: Session): string | undefined {
     options.warn(why);
     return why;
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

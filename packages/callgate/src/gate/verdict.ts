@@ -1,4 +1,5 @@
 import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
+import { messageOf } from '../model/error.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Edit } from '../protocol/splice.ts';
@@ -6,7 +7,7 @@ import { judgedPart } from './calls.ts';
 import { resolvePaths } from './facts.ts';
 import type { LiveCall } from './live-call.ts';
 import { rateKey, redact, redactionsOn, untrustedHit } from './obligations.ts';
-import { messageOf, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { stringsOf } from './strings.ts';
 
 /** What was decided about a request or notification, before it is worded. */

@@ -21,3 +21,8 @@ export class CallgateError extends Error {
     this.place = more.place;
   }
 }
+
+/** What whatever was thrown says. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

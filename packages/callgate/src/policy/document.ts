@@ -1,5 +1,6 @@
 import { type Document, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 
+import { messageOf } from '../model/error.ts';
 import type { NodePath, PolicyDoc } from './document-types.ts';
 import type { Issue } from './issue.ts';
 import { type Reading, readNode } from './read-node.ts';
@@ -124,12 +125,7 @@ function parse(text: string, reading: Reading): Document.Parsed | undefined {
     }
     return doc;
   } catch (cause) {
-    reading.report(
-      0,
-      [],
-      'CG_POLICY_YAML',
-      `the file cannot be read as YAML: ${cause instanceof Error ? cause.message : String(cause)}`,
-    );
+    reading.report(0, [], 'CG_POLICY_YAML', `the file cannot be read as YAML: ${messageOf(cause)}`);
     return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/error.ts';
 import type { Call, Direction } from '../model/call.ts';
 import type { Decision, Effect, Obligation } from '../model/decision.ts';
 import type { FieldPath } from './field.ts';
@@ -142,7 +143,7 @@ function indeterminate(
 }
 
 function faulty(cause: unknown): Decision {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return {
     effect: 'deny',
     rule: 'engine-fault',

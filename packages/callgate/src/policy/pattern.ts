@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js';
+import { messageOf } from '../model/error.ts';
 
 /** Longest pattern that loads (UTF-16 units). */
 export const MAX_PATTERN = 2_000;
@@ -50,7 +51,7 @@ function explain(source: string, cause: unknown): string {
     if (source.includes(text))
       return `RE2 has no ${name} (\`${text}\`): that is what keeps it linear; use \`not\` or a second rule`;
   }
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   const detail = message.startsWith('error parsing regexp: ')
     ? message.slice('error parsing regexp: '.length)
     : message;

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/error.ts';
 import { type ArgumentLookup, type Arguments, openArguments } from './argument.ts';
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
@@ -73,7 +74,7 @@ function remember<T>(
     known.set(source, compiled);
     return compiled;
   } catch (cause) {
-    report(code, `${what}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    report(code, `${what}: ${messageOf(cause)}`);
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { CallgateError } from '../model/error.ts';
+import { CallgateError, messageOf } from '../model/error.ts';
 
 type Value = null | number | bigint | string | Uint8Array;
 
@@ -39,7 +39,7 @@ export async function openDatabase(file: string): Promise<Database> {
     return database;
   } catch (cause) {
     database?.close();
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new CallgateError('CG_STATE_DATABASE', `The database ${file} cannot be opened: ${why}.`, {
       remedy: 'Mend the rights or the space of its directory; if the file is damaged, move it away.',
       cause,

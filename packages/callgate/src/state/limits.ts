@@ -1,4 +1,4 @@
-import { CallgateError } from '../model/error.ts';
+import { CallgateError, messageOf } from '../model/error.ts';
 
 /** At most `max` events of `key` in any `windowMs`. */
 export interface Rate {
@@ -324,6 +324,6 @@ function guarded<T>(work: () => T, database: LimitsDatabase): T {
       // Nothing was begun, or the file is beyond rolling back.
     }
     if (error instanceof CallgateError) throw error;
-    throw unavailable(error instanceof Error ? error.message : String(error), error);
+    throw unavailable(messageOf(error), error);
   }
 }
