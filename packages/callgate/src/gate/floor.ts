@@ -1,7 +1,7 @@
 import { changesCallgate } from '../inspect/callgate-command.ts';
 import { isClientSettings, matchesSegment } from '../inspect/client-settings.ts';
 import { compileKeywords, holdsKeyword, type Keywords } from '../inspect/keywords.ts';
-import { isUnder, percentDecode, resolveSegments } from '../inspect/paths.ts';
+import { isBelow, percentDecode, resolveSegments } from '../inspect/paths.ts';
 import { expandVariables, shellViews } from '../inspect/shell-views.ts';
 
 /** What the floor stands on. Paths are absolute. */
@@ -269,7 +269,7 @@ class Ground {
 
   #protects(path: string): FloorHit | undefined {
     const folded = fold(path);
-    if (this.#homes.some((home) => isUnder(folded, home) || globReaches(folded, home))) return HOME_HIT;
+    if (this.#homes.some((home) => isBelow(folded, home) || globReaches(folded, home))) return HOME_HIT;
     if (folded.includes('/.callgate/') || folded.endsWith('/.callgate')) return HOME_HIT;
     if (this.#files.has(folded)) return POLICY_HIT;
     if (isClientSettings(folded)) return SETTINGS_HIT;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isUnder, readPath, resolveSegments } from './paths.ts';
+import { isBelow, readPath, resolveSegments } from './paths.ts';
 
 const place = { cwd: '/work/project', home: '/home/ann' };
 
@@ -80,12 +80,12 @@ describe('calls ambiguous what two programs could read differently', () => {
 
 describe('under', () => {
   it('compares whole segments', () => {
-    expect(isUnder('/a/b', '/a')).toBe(true);
-    expect(isUnder('/a', '/a')).toBe(true);
-    expect(isUnder('/a/b', '/a/')).toBe(true);
-    expect(isUnder('/ab', '/a')).toBe(false);
-    expect(isUnder('/', '/a')).toBe(false);
-    expect(isUnder('/anything', '/')).toBe(true);
+    expect(isBelow('/a/b', '/a')).toBe(true);
+    expect(isBelow('/a', '/a')).toBe(true);
+    expect(isBelow('/a/b', '/a/')).toBe(true);
+    expect(isBelow('/ab', '/a')).toBe(false);
+    expect(isBelow('/', '/a')).toBe(false);
+    expect(isBelow('/anything', '/')).toBe(true);
   });
 
   it('never calls a path that climbs out of its root inside (property)', () => {

@@ -37,7 +37,7 @@ export function readPath(text: string, place: PathPlace): ReadPath {
 }
 
 /** Whether a resolved absolute path is `root` or below it, by whole segments. */
-export function isUnder(path: string, root: string): boolean {
+export function isBelow(path: string, root: string): boolean {
   const base = root.length > 1 && root.endsWith('/') ? root.slice(0, -1) : root;
   if (base === '/') return path.startsWith('/');
   return path === base || (path.startsWith(base) && path.charCodeAt(base.length) === 0x2f);

@@ -1,4 +1,4 @@
-import { readPath } from '../inspect/paths.ts';
+import { isBelow, readPath, resolveSegments } from '../inspect/paths.ts';
 import type { Call } from '../model/call.ts';
 import { type Truth, Unsure } from './truth.ts';
 
@@ -48,22 +48,17 @@ function oddity(text: string, home: string | undefined): Unsure | undefined {
   return 'ambiguous' in read ? new Unsure(`the path is ambiguous: ${read.ambiguous}`) : undefined;
 }
 
-/** Resolves `.`, `..` and doubled slashes in text alone. */
+/** Resolves `.`, `..` and doubled slashes in text alone; a relative path keeps the `..` it begins with. */
 function resolveDots(path: string): string {
-  const portable = /^[A-Za-z]:[\\/]/.test(path) ? path.replaceAll('\\', '/') : path;
-  const isAbsolute = portable.startsWith('/');
+  if (path.startsWith('/')) return resolveSegments(path);
+  const portable = WINDOWS.test(path) ? path.replaceAll('\\', '/') : path;
   const out: string[] = [];
   for (const segment of portable.split('/')) {
     if (segment === '' || segment === '.') continue;
     if (segment === '..' && out.length > 0 && out.at(-1) !== '..') out.pop();
-    else if (segment !== '..' || !isAbsolute) out.push(segment);
+    else out.push(segment);
   }
-  return (isAbsolute ? '/' : '') + out.join('/');
-}
-
-/** Whether a path, absolute and resolved, is one of the directories or below it: case-sensitive, segment by segment. */
-export function isBelow(path: string, roots: readonly string[]): boolean {
-  return roots.some((root) => path === root || root === '/' || (path.startsWith(root) && path[root.length] === '/'));
+  return out.join('/');
 }
 
 /** A directory that paths may lie under: as written and, where it is a link, as it really is. */
@@ -84,21 +79,11 @@ export function isUnder(value: unknown, roots: readonly Root[], call: Call, home
     return new Unsure('`..` after a directory name in a relative path leads to different places');
   const real = call.realPath(plain);
   if (real === undefined) return new Unsure('the real path is not known');
-  const isReallyUnder = isBelow(
-    resolveDots(real),
-    roots.map((root) => root.real),
-  );
+  const resolved = resolveDots(real);
+  const isReallyUnder = roots.some((root) => isBelow(resolved, root.real));
   if (plain.startsWith('/') && plain.includes('..')) {
     const lexical = resolveDots(plain);
-    const isUnderInText =
-      isBelow(
-        lexical,
-        roots.map((root) => root.written),
-      ) ||
-      isBelow(
-        lexical,
-        roots.map((root) => root.real),
-      );
+    const isUnderInText = roots.some((root) => isBelow(lexical, root.written) || isBelow(lexical, root.real));
     if (isUnderInText !== isReallyUnder) return new Unsure('`..` and links in the path lead to different places');
   }
   return isReallyUnder;
