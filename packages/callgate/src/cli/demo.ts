@@ -22,7 +22,7 @@ interface Line {
 }
 
 /**
- * `callgate demo`: the gate in front of two real MCP servers, eleven real calls, then the log they left.
+ * `callgate demo`: the gate in front of two real MCP servers, twelve real calls, then the log they left.
  * Resolves 0 when every call came out as it should and the log verifies, else 1.
  * Throws CG_DEMO_SERVERS when the servers are not installed.
  */
