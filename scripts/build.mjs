@@ -85,7 +85,7 @@ async function bundle() {
         // what is loaded while the server boots.
         codeSplitting: {
           groups: [
-            { name: 'cli', test: /[\\/]cli[\\/]main\.ts$|rolldown.runtime/, priority: 2 },
+            { name: 'cli', test: /[\\/]cli[\\/]main\.ts$/, priority: 2 },
             { name: 'run', test: /[\\/]cli[\\/]run\.ts$/, priority: 1 },
             { name: 'session', test: /[\\/]cli[\\/]session\.ts$/, priority: 0 },
           ],
