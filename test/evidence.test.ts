@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -160,3 +161,85 @@ describe('kill -9 at random moments', () => {
     KILLS * 2000 + 60_000,
   );
 });
+
+describe('the log', () => {
+  async function logOfCalls(): Promise<string> {
+    const client = await start();
+    for (let i = 0; i < 5; i++) await client.call('echo', { message: `call ${i}` });
+    await client.close();
+    expect((await bench.callgate('audit', 'verify')).code).toBe(0);
+    return join(bench.home, 'evidence');
+  }
+
+  it('can be checked without Callgate, from its files and the key: RFC 6962 hashes, a signed note', async () => {
+    const log = await logOfCalls();
+    const read = (name: string): Buffer => readFileSync(join(log, name));
+    const [body = '', signatures = ''] = read('checkpoint').toString().split('\n\n');
+    const [origin, size, root] = body.split('\n');
+    const [name, keyId, ...key] = read('log.vkey').toString().trim().split('+');
+    expect(name).toBe(origin);
+
+    const leaves = leavesOf(read(`tile/entries/000.p/${size}`));
+    expect(leaves).toHaveLength(Number(size));
+    expect(rootOf(leaves.map((leaf) => sha256(Buffer.from([0]), leaf))).toString('base64')).toBe(root);
+    expect(leaves.map(String).filter((leaf) => leaf.includes('"effect":"allow"')).length).toBeGreaterThanOrEqual(5);
+    expect(leaves.map(String).join('')).not.toContain('call 0');
+
+    const typed = Buffer.from(key.join('+'), 'base64');
+    expect(
+      sha256(Buffer.from(`${name}\n`), typed)
+        .subarray(0, 4)
+        .toString('hex'),
+    ).toBe(keyId);
+    const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), typed.subarray(1)]);
+    const signature = Buffer.from(signatures.trim().split(' ').at(-1) ?? '', 'base64');
+    expect(signature.subarray(0, 4).toString('hex')).toBe(keyId);
+    const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    expect(verify(null, Buffer.from(`${body}\n`), publicKey, signature.subarray(4))).toBe(true);
+  });
+
+  it('with a changed, a dropped, a moved or an added record does not verify', async () => {
+    const log = await logOfCalls();
+    const size = readFileSync(join(log, 'checkpoint'), 'utf8').split('\n')[1];
+    const file = join(log, `tile/entries/000.p/${size}`);
+    const whole = readFileSync(file);
+    const leaves = leavesOf(whole);
+    const [first = Buffer.alloc(0), second = Buffer.alloc(0), ...rest] = leaves;
+    const changed = Buffer.from(String(second).replace('"allow"', '"deny"'));
+    for (const forged of [
+      [first, changed, ...rest],
+      [first, ...rest],
+      [second, first, ...rest],
+      [first, ...leaves],
+    ]) {
+      writeFileSync(file, bundleOf(forged));
+      const { code, stdout, stderr } = await bench.callgate('audit', 'verify');
+      expect([code, stdout + stderr]).toEqual([1, expect.stringContaining('NOT verified')]);
+    }
+    writeFileSync(file, whole);
+    expect((await bench.callgate('audit', 'verify')).code).toBe(0);
+  });
+});
+
+const sha256 = (...parts: readonly Uint8Array[]): Buffer =>
+  parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
+
+/** The leaves of a tlog-tiles entry bundle: each behind its length, 16 bits big-endian. */
+function leavesOf(bundle: Buffer): Buffer[] {
+  const leaves: Buffer[] = [];
+  for (let at = 0; at < bundle.length; at += 2 + bundle.readUInt16BE(at))
+    leaves.push(bundle.subarray(at + 2, at + 2 + bundle.readUInt16BE(at)));
+  return leaves;
+}
+
+function bundleOf(leaves: readonly Buffer[]): Buffer {
+  return Buffer.concat(leaves.flatMap((leaf) => [Buffer.from([leaf.length >> 8, leaf.length & 255]), leaf]));
+}
+
+/** RFC 6962, 2.1: the left part is the largest power of two below the number of leaves. */
+function rootOf(hashes: readonly Buffer[]): Buffer {
+  const [only] = hashes;
+  if (hashes.length <= 1) return only ?? sha256();
+  const left = 2 ** Math.ceil(Math.log2(hashes.length) - 1);
+  return sha256(Buffer.from([1]), rootOf(hashes.slice(0, left)), rootOf(hashes.slice(left)));
+}
