@@ -18,7 +18,7 @@ const EVIDENCE_FLAG = ['--evidence <directory>', 'read this log instead of the o
 
 const RUN_FLAGS: Command['flags'] = [
   ['--policy <file>', 'judge by this policy instead of the one of the project or the home'],
-  ['--name <server>', 'the name that rules know the server by'],
+  ['--name <server>', 'what rules call the server; without a command, starts the server that the config has under it'],
   ['--config <file>', 'read this file instead of ./callgate.yaml'],
   HOME_FLAG,
   ['--durability batch|strict', 'when a record is synced to disk'],
@@ -33,9 +33,9 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'run',
     summary: 'stand in front of an MCP server that speaks stdio',
-    usage: ['callgate run [flags] -- <command...>', 'callgate -- <command...>'],
+    usage: ['callgate run [flags] -- <command...>', 'callgate run --name <server>', 'callgate -- <command...>'],
     flags: RUN_FLAGS,
-    examples: ['callgate run -- npx -y @modelcontextprotocol/server-filesystem .'],
+    examples: ['callgate run -- npx -y @modelcontextprotocol/server-filesystem .', 'callgate run --name files'],
     load: async () => (await import('./run.ts')).runCommand,
   },
   {
