@@ -1,8 +1,8 @@
 import type { Annotations } from '../model/call.ts';
+import { HINTS } from '../policy/hints.ts';
 import { FALSE, OBJECT, STRING, TRUE, type Scanner } from '../protocol/scan.ts';
 import { elements, member, stringAt } from '../protocol/tape.ts';
 
-const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;
 const MOST_TOOLS = 10_000;
 
 /**
