@@ -19,8 +19,8 @@ const FLAGS = {
 
 /**
  * `callgate run [flags] -- <command...>`, or `callgate run --name <server>` for one of the config: the gate in front of one
- * stdio server. stdout carries the protocol and nothing
- * else. Resolves with the server's own exit code (128 + n after signal n).
+ * stdio server. stdout carries the protocol and nothing else. Resolves with the server's own exit code (128 + n after
+ * signal n).
  * Throws CallgateError when the gate cannot stand: nothing is started before policy and config are good, and a server
  * whose calls could not be recorded is ended without having heard a word.
  */
