@@ -5,7 +5,7 @@ import { type Expr, ExpressionError } from './expression-parse.ts';
 import { sizeOf } from './expression-values.ts';
 import { allStrings, type FieldPath, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
-import { suggest } from './issue.ts';
+import { suggest } from './nearest.ts';
 import { MAX_SCANNED, type Report } from './scope.ts';
 import { type Truth, Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';

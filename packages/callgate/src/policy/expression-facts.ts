@@ -2,7 +2,7 @@ import type { Call } from '../model/call.ts';
 import { type Expr, ExpressionError } from './expression-parse.ts';
 import type { Value } from './expression-values.ts';
 import { HINTS } from './hints.ts';
-import { suggest } from './issue.ts';
+import { suggest } from './nearest.ts';
 import type { Scope } from './scope.ts';
 import { hintOf } from './target.ts';
 

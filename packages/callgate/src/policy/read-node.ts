@@ -1,7 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Scalar, type YAMLMap } from 'yaml';
 
 import type { NodePath } from './document-types.ts';
-import { type Issue, nearest, suggest } from './issue.ts';
+import type { Issue } from './issue.ts';
+import { nearest, suggest } from './nearest.ts';
 import { isNumeric, numberFromText, type Numeric } from './numbers.ts';
 import type { Shape } from './schema.ts';
 

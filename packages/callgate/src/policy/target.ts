@@ -1,7 +1,7 @@
 import type { Call, Direction } from '../model/call.ts';
 import type { MatchDoc, NameDoc, NodePath, OneOrMany } from './document-types.ts';
 import { hasWildcard } from './glob.ts';
-import { nearest } from './issue.ts';
+import { nearest } from './nearest.ts';
 import { isOperation, isResourceMethod, KNOWN_METHODS, RESOURCE_METHODS } from './methods.ts';
 import type { Report, Texts } from './scope.ts';
 import { type Truth, Unsure } from './truth.ts';

@@ -9,7 +9,7 @@ export function uriForms(uri: string): readonly string[] {
   const forms = [uri];
   let decoded = uri;
   for (let round = 0; round < MAX_DECODING; round++) {
-    const normal = resolveSegments(decoded);
+    const normal = resolvePathOf(decoded);
     if (!forms.includes(normal)) forms.push(normal);
     const next = decodePercent(decoded);
     if (next === decoded) break;
@@ -23,7 +23,7 @@ function decodePercent(text: string): string {
   return text.replace(/%[0-9A-Fa-f]{2}/g, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
 }
 
-function resolveSegments(uri: string): string {
+function resolvePathOf(uri: string): string {
   const at = uri.indexOf('://');
   const scheme = at < 0 ? '' : uri.slice(0, at + 3).toLowerCase();
   const rest = (at < 0 ? uri : uri.slice(at + 3)).replaceAll('\\', '/');
