@@ -33,7 +33,7 @@ export interface SealedHead {
   readonly drained: boolean;
 }
 
-const BATCH_LEAVES = 1024;
+const BATCH_LEAVES = 512;
 const BATCH_BYTES = 32 << 20;
 const WAIT_MS = 30_000;
 const DRAFT_MAX_AGE_MS = 3_600_000;

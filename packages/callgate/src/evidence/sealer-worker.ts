@@ -9,7 +9,7 @@ setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--no-parallel-scavenge');
 
 /** Calls come first: when the processor is short, sealing waits. On Linux this is the priority of this thread alone. */
-const NICE = 10;
+const NICE = 19;
 if (process.platform === 'linux') {
   try {
     setPriority(NICE);
