@@ -66,7 +66,7 @@ export class Judge {
         if (open === undefined) continue;
         const text = `Callgate refused the call: its evidence could not be written. ${why}`;
         this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text));
-        this.#unlessFull(() => this.#outcome(open, 'denied', 0));
+        this.#outcome(open, 'denied', 0);
       }
     };
   }
@@ -90,7 +90,7 @@ export class Judge {
 
   /** The session is over: what was only counted is recorded. */
   close(): void {
-    this.#session.record.close();
+    this.#unlessFull(() => this.#session.record.close());
   }
 
   #judge(from: Sender, bytes: Uint8Array, start: number, end: number): void {
@@ -134,11 +134,22 @@ export class Judge {
 
   /** An answer: matched to its request, judged by the rules on results, recorded, forwarded. */
   #answer(from: Sender, message: Message, bytes: Uint8Array, start: number, end: number): void {
-    const { tape, record, annotations, open: opened } = this.#session;
-    const open = message.id === undefined ? undefined : opened[otherThan(from)].take(message.id);
+    const asker = otherThan(from);
+    const open = message.id === undefined ? undefined : this.#session.open[asker].take(message.id);
     if (open === undefined)
       return this.#malformed(from, 'unmatched_answer', 'An answer that no open request awaits was dropped.');
+    try {
+      this.#answerTo(open, from, message, bytes, start, end);
+    } catch (error) {
+      // The request is closed by now: whoever made it must hear something.
+      this.#o.warn(`An answer could not be judged and was refused: ${messageOf(error)}`);
+      const text = 'Callgate refused the answer: it could not be judged.';
+      this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason: 'fault' }));
+    }
+  }
 
+  #answerTo(open: Open, from: Sender, message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const { tape, record, annotations } = this.#session;
     const edits = judgeAnswer(this.#session, from, open, message, bytes);
     if (isStop(edits)) return this.#refuseAnswer(from, open, edits, message, bytes);
 
@@ -253,16 +264,21 @@ export class Judge {
   }
 
   #outcome(open: Open, status: OutcomeRecord['status'], bytes: number, redactions = 0): void {
-    this.#o.evidence.append({
-      type: 'outcome',
-      time: this.#o.now(),
-      mono: this.#o.mono(),
-      decision: open.sequence,
-      status,
-      us: Math.round(this.#o.mono() - open.since),
-      bytes,
-      ...(redactions > 0 ? { redactions } : {}),
-    });
+    try {
+      this.#o.evidence.append({
+        type: 'outcome',
+        time: this.#o.now(),
+        mono: this.#o.mono(),
+        decision: open.sequence,
+        status,
+        us: Math.round(this.#o.mono() - open.since),
+        bytes,
+        ...(redactions > 0 ? { redactions } : {}),
+      });
+    } catch (error) {
+      // The call is done and its decision recorded: its answer must not be lost with the outcome.
+      this.#o.warn(messageOf(error));
+    }
   }
 
   #forward(from: Sender, bytes: Uint8Array, start: number, end: number, edits: readonly Edit[]): void {
