@@ -50,7 +50,7 @@ export async function runSession(request: SessionRequest): Promise<ProcessEnd> {
       policy: holder.current.policy.hash,
       origin: holder.current.origin,
     });
-    const upstream = await starting;
+    const [upstream] = await Promise.all([starting, holder.current.complete]);
     // Messages die young: a nursery that grows to its default 32 MB saves no time here and doubles the memory. What is
     // loaded lives on: set any earlier, this costs 10 ms of collecting at each start.
     setFlagsFromString('--semi-space-growth-factor=1');

@@ -1,6 +1,6 @@
-import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvidencePlace } from './mark.ts';
+import { Pace } from './pace.ts';
 import { Sealer } from './seal.ts';
 
 const LOOK_EVERY_MS = 250;
@@ -8,13 +8,13 @@ const LOOK_EVERY_MS = 250;
 const PASS_EVERY_MS = 5000;
 
 /**
- * Seals `place` until stopped: looks a few times a second whether any process wrote, and seals when one did.
+ * Seals `place` until stopped: looks a few times a second whether any process wrote, and seals when it is time.
  * @param report is told of each failure once, until the next success.
  * @returns stops after the pass that runs.
  */
 export function sealInLoop(place: EvidencePlace, report: (error: unknown) => void): () => Promise<void> {
   const sealer = new Sealer(place);
-  let seen = '';
+  const pace = new Pace(join(place.dir, 'wal'));
   let lastPass = -Infinity;
   let failed = false;
   let stopped = false;
@@ -29,19 +29,20 @@ export function sealInLoop(place: EvidencePlace, report: (error: unknown) => voi
 
   async function sealWhatIsThere(): Promise<void> {
     try {
-      const now = performance.now();
-      const there = sizes(join(place.dir, 'wal'));
-      if (there === seen && now - lastPass < PASS_EVERY_MS) return;
-      for (let more = true; more && !stopped;) {
+      let lookedAt = performance.now();
+      const due = pace.look(lookedAt);
+      if (due === 'later' || (due === 'nothing' && lookedAt - lastPass < PASS_EVERY_MS)) return;
+      while (!stopped) {
         const head = await sealer.pass();
         if (head === undefined) return;
-        more = !head.drained;
+        lastPass = performance.now();
+        failed = false;
+        if (head.drained) return pace.drained();
+        if (lastPass - lookedAt < LOOK_EVERY_MS) continue;
+        lookedAt = lastPass;
+        if (pace.look(lookedAt) === 'later') return;
       }
-      seen = there;
-      lastPass = now;
-      failed = false;
     } catch (error) {
-      seen = '';
       if (!failed) report(error);
       failed = true;
     }
@@ -53,15 +54,4 @@ export function sealInLoop(place: EvidencePlace, report: (error: unknown) => voi
     await running;
     sealer.close();
   };
-}
-
-function sizes(walDir: string): string {
-  let text = '';
-  try {
-    for (const name of readdirSync(walDir)) text += `${name}:${statSync(join(walDir, name)).size};`;
-  } catch {
-    // A segment was destroyed between the two calls: it will look different next time.
-    return `${Math.random()}`;
-  }
-  return text;
 }

@@ -19,6 +19,7 @@ import {
   tightenOnly,
   type CompiledPolicy,
   type DocumentCache,
+  type LoadedPolicy,
 } from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
 import { pathResolver } from './facts.ts';
@@ -33,6 +34,8 @@ export interface PolicyInForce {
   readonly files: readonly string[];
   /** What a person should know about where it came from. */
   readonly notices: readonly string[];
+  /** Resolves when it can judge: patterns may still be compiled. Rejects when it never will. */
+  readonly complete: Promise<void>;
 }
 
 export interface PolicyHolder {
@@ -79,6 +82,7 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
       if (closed) return;
       watchAll(from);
       const next = await load(from);
+      await next.complete;
       const before = current;
       current = next;
       if (next.policy.hash !== before.policy.hash) told.replaced(next, before);
@@ -135,7 +139,7 @@ export async function compileInForce(
   const resolved = resolvePolicy(config);
   const isObserve = resolved.origin === 'observe';
   const sources = isObserve ? [{ file: '(built-in observe policy)', text: OBSERVE_POLICY }] : resolved.sources;
-  const compile = (from: readonly PolicySource[], trusted: boolean): Promise<CompiledPolicy> =>
+  const compile = (from: readonly PolicySource[], trusted: boolean): Promise<LoadedPolicy> =>
     loadPolicy(
       from,
       {
@@ -147,10 +151,14 @@ export async function compileInForce(
     );
   const chosen = await compile(sources, true);
   const { untrusted } = resolved;
+  const tighter = untrusted === undefined ? undefined : await compile([untrusted], false);
   const policy =
-    untrusted === undefined ? chosen : combine([chosen, tightenOnly(await compile([untrusted], false))], sha256Hex);
+    tighter === undefined ? chosen.policy : combine([chosen.policy, tightenOnly(tighter.policy)], sha256Hex);
+  const complete = Promise.all([chosen.complete, tighter?.complete]).then(() => undefined);
+  // Whoever judges with it waits for it and hears of a failure.
+  complete.catch(() => undefined);
   const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
-  return { policy, origin: resolved.origin, files, notices: config.notices };
+  return { policy, origin: resolved.origin, files, notices: config.notices, complete };
 }
 
 async function openLimits(home: string): Promise<Limits> {

@@ -2,6 +2,6 @@ export type { CompiledPolicy, CompileOptions, PolicyLayer, PolicySource } from '
 export type { FieldPath } from './field.ts';
 export { type Issue, PolicyError } from './issue.ts';
 export { combine, tightenOnly } from './layers.ts';
-export { type DocumentCache, loadPolicy } from './load.ts';
+export { type DocumentCache, type LoadedPolicy, loadPolicy } from './load.ts';
 export { OBSERVE_POLICY } from './observe.ts';
 export { plainPath } from './under.ts';

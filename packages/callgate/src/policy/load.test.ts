@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compilePolicy } from './compile.ts';
 import { PolicyError } from './issue.ts';
 import { type DocumentCache, loadPolicy } from './load.ts';
-import { OPTIONS } from './testing.ts';
+import { callOf, OPTIONS } from './testing.ts';
 
 const RULE = '{ id: r, match: { tool: read_* }, args: { path: { startsWith: /tmp } }, effect: allow }';
 const textOf = (rules: string) => `version: 1\nrules:\n  - ${rules}\n`;
@@ -20,7 +20,11 @@ function memory(): DocumentCache & { readonly kept: Map<string, string>; reads: 
   };
 }
 
-const load = (text: string, cache?: DocumentCache) => loadPolicy([{ file: 'p.yaml', text }], OPTIONS, cache);
+const load = async (text: string, cache?: DocumentCache) => {
+  const { policy, complete } = await loadPolicy([{ file: 'p.yaml', text }], OPTIONS, cache);
+  await complete;
+  return policy;
+};
 const issuesOf = (text: string, cache?: DocumentCache) =>
   load(text, cache).then(
     () => [],
@@ -53,6 +57,24 @@ describe('a policy that is loaded', () => {
     // What is remembered is used: here it says something else than the text.
     cache.kept.set(textOf(RULE), '{"version":1,"rules":[{"id":"other","match":{"tool":"t"},"effect":"deny"}]}');
     expect((await load(textOf(RULE), cache)).rules.map(({ name }) => name)).toEqual(['other']);
+  });
+
+  it('judges with its patterns when it is complete, not before', async () => {
+    const text = textOf('{ id: r, match: { tool: { regex: "^a+$" } }, effect: allow }');
+    const call = callOf({ tool: 'aaa' });
+    const cache = memory();
+    await load(text, cache);
+    const { policy, complete } = await loadPolicy([{ file: 'p.yaml', text }], OPTIONS, cache);
+    expect(() => policy.decide(call)).toThrow('not loaded');
+    await complete;
+    expect(policy.decide(call).effect).toBe('allow');
+  });
+
+  it('is never complete when a remembered pattern does not compile', async () => {
+    const text = textOf(RULE);
+    const cache = memory();
+    cache.kept.set(text, '{"version":1,"rules":[{"id":"r","match":{"tool":{"regex":"("}},"effect":"allow"}]}');
+    await expect(load(text, cache)).rejects.toThrow();
   });
 
   it('is not remembered where JSON would lose a digit', async () => {

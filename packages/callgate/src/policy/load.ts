@@ -12,6 +12,15 @@ export interface DocumentCache {
   put(text: string, json: string): void;
 }
 
+export interface LoadedPolicy {
+  readonly policy: CompiledPolicy;
+  /**
+   * Resolves when the policy can judge: the patterns of one that was remembered are compiled meanwhile. Until then asking
+   * one throws. Rejects when one does not compile.
+   */
+  readonly complete: Promise<void>;
+}
+
 /**
  * Compiles policy texts as `compilePolicy` does, loading little: the YAML parser only for a text that `cache` does not
  * have, the pattern engine only for a policy with patterns.
@@ -21,11 +30,13 @@ export async function loadPolicy(
   sources: readonly PolicySource[],
   options: CompileOptions,
   cache?: DocumentCache,
-): Promise<CompiledPolicy> {
+): Promise<LoadedPolicy> {
   const remembered = cache === undefined ? undefined : rememberedDocuments(sources, cache);
   if (remembered !== undefined) {
     try {
-      return await compileWithPatterns(remembered, sources, options);
+      const patterns = new DeferredPatterns();
+      const policy = compileDocuments(remembered, sources, options, (source) => patterns.add(source));
+      return { policy, complete: patterns.compile() };
     } catch (error) {
       // Only a text that was parsed says where it is wrong.
       if (!(error instanceof PolicyError)) throw error;
@@ -38,7 +49,28 @@ export async function loadPolicy(
     const json = plainJson(document.policy);
     if (json !== undefined) cache?.put(sources[index]!.text, json);
   }
-  return policy;
+  return { policy, complete: Promise.resolve() };
+}
+
+/** The patterns of a text that compiled before. They are compiled while others wait for something else. */
+class DeferredPatterns {
+  readonly #patterns: { source: string; pattern: Pattern | undefined }[] = [];
+
+  add(source: string): Pattern {
+    const entry: { source: string; pattern: Pattern | undefined } = { source, pattern: undefined };
+    this.#patterns.push(entry);
+    const compiled = (): Pattern => {
+      if (entry.pattern === undefined) throw new Error('the pattern engine is not loaded');
+      return entry.pattern;
+    };
+    return { source, test: (text) => compiled().test(text), replace: (text, by) => compiled().replace(text, by) };
+  }
+
+  async compile(): Promise<void> {
+    if (this.#patterns.length === 0) return;
+    const { compilePattern } = await import('./pattern.ts');
+    for (const entry of this.#patterns) entry.pattern = compilePattern(entry.source);
+  }
 }
 
 /** Words without which a text has no pattern, unless they are written with escapes. */
