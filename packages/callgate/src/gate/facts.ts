@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Json } from '../model/json.ts';
 import { ExactNumber } from '../model/json.ts';
@@ -88,8 +88,9 @@ export function pathResolver(cwd: string): PathResolver {
 
 function realPathOf(path: string, hops: number): string | undefined {
   try {
-    // `stat` says "not there" without the cost of an error; a loop of links or a locked directory stays unknown.
-    if (statSync(path, QUIET) !== undefined) return realpathSync.native(path);
+    // Cheapest first. `stat` says "not there" without the cost of an error; a loop of links or a locked directory stays
+    // unknown.
+    if (existsSync(path) || statSync(path, QUIET) !== undefined) return realpathSync.native(path);
     const cuts = segmentEnds(path);
     const first = firstMissing(path, cuts);
     const at = path.slice(0, cuts[first]);

@@ -3,6 +3,8 @@ import { isClientSettings, matchesSegment } from '../inspect/client-settings.ts'
 import { compileKeywords, holdsKeyword, type Keywords } from '../inspect/keywords.ts';
 import { isBelow, percentDecode, resolveSegments } from '../inspect/paths.ts';
 import { expandVariables, shellViews } from '../inspect/shell-views.ts';
+import type { Holder } from '../protocol/tape.ts';
+import type { PlacedString } from './strings.ts';
 
 /** What the floor stands on. Paths are absolute. */
 export interface FloorPlace {
@@ -15,13 +17,6 @@ export interface FloorPlace {
   readonly protectedFiles: readonly string[];
   /** Canonical path with links followed; undefined when it cannot be told. May do I/O. */
   realPath(path: string): string | undefined;
-}
-
-/** One string of a message; `key` is the name of the nearest member that holds it. */
-export interface FloorString {
-  readonly pointer: string;
-  readonly key?: string;
-  readonly text: string;
 }
 
 export interface FloorHit {
@@ -39,7 +34,7 @@ export interface Floor {
   /** Cheap test over the JSON bytes of a call; false means that `judge` would find nothing. */
   mayTouch(bytes: Uint8Array, start: number, end: number): boolean;
   /** The first reason to refuse, or undefined. Reads the file system only for strings that look like paths. */
-  judge(strings: Iterable<FloorString>): FloorHit | undefined;
+  judge(strings: Iterable<PlacedString>): FloorHit | undefined;
 }
 
 const MOST_LOOKUPS = 1024;
@@ -127,42 +122,39 @@ interface Looks {
   readonly seen: Set<string>;
 }
 
-function judgeStrings(strings: Iterable<FloorString>, ground: Ground): FloorHit | undefined {
+function judgeStrings(strings: Iterable<PlacedString>, ground: Ground): FloorHit | undefined {
   const looks: Looks = { left: MOST_LOOKUPS, seen: new Set() };
-  const lists = new Map<string, { readonly key: string; readonly words: string[] }>();
-  const programs = new Map<string, string>();
-  for (const { pointer, key, text } of strings) {
-    const name = (key ?? '').toLowerCase().replace(/[^a-z]/g, '');
-    const hit = judgeString(text, name, ground, looks);
+  const lists = new Map<Holder, { readonly field: Field; readonly words: string[] }>();
+  const programs = new Map<Holder | undefined, string>();
+  for (const { key, text, holder } of strings) {
+    const field = fieldOf(key ?? '');
+    const hit = judgeString(text, field, ground, looks);
     if (hit !== undefined) return hit;
-    const { parent, last } = splitPointer(pointer);
-    if (/^\d+$/.test(last)) {
-      const list = lists.get(parent);
-      if (list === undefined) lists.set(parent, { key: name, words: [text] });
+    if (holder !== undefined && (!holder.isObject || field.isIndex)) {
+      const list = lists.get(holder);
+      if (list === undefined) lists.set(holder, { field, words: [text] });
       else list.words.push(text);
-    } else if (COMMANDS.has(name)) programs.set(parent, text);
+    } else if (field.isCommand) programs.set(holder, text);
   }
   // `command` and `args` of one object, and the elements of an argv, are one command.
-  for (const [pointer, { key, words }] of lists) {
-    if (PROSE.has(key)) continue;
-    const program = programs.get(splitPointer(pointer).parent);
+  for (const [holder, { field, words }] of lists) {
+    if (field.isProse) continue;
+    const program = programs.get(holder.outer);
     const line = [...(program === undefined ? [] : [program]), ...words].join(' ');
     if (ground.runsCallgate(line)) return COMMAND_HIT;
   }
   return undefined;
 }
 
-function judgeString(text: string, name: string, ground: Ground, looks: Looks): FloorHit | undefined {
+function judgeString(text: string, field: Field, ground: Ground, looks: Looks): FloorHit | undefined {
   if (text === '') return undefined;
-  const isProse = PROSE.has(name);
-  const isCommand = COMMANDS.has(name);
+  const { isProse, isCommand } = field;
   const isOneWord = !/\s/.test(text.trim());
   if (text.length <= LONGEST_PATH && (isOneWord || !(isProse || isCommand))) {
-    const isPathKey = carriesPaths(name);
     const looksLikePath = /[\\/~%]/.test(text) || /^[\w.]{1,40}:/.test(text) || !isAscii(text);
-    if (looksLikePath || (!isProse && (isPathKey || isCommand || /[.*?[$]/.test(text)))) {
+    if (looksLikePath || (!isProse && (field.isPath || isCommand || /[.*?[$]/.test(text)))) {
       // A field that is a path and cannot be checked does not go.
-      const hit = ground.touches(text.trim(), isPathKey || looksLikePath ? 'must' : 'no', looks);
+      const hit = ground.touches(text.trim(), field.isPath || looksLikePath ? 'must' : 'no', looks);
       if (hit !== undefined) return hit;
     }
   }
@@ -190,9 +182,29 @@ function touchesPatched(word: string, ground: Ground, looks: Looks): FloorHit | 
   return /^[ab]\/./.test(word) ? ground.touches(word.slice(2), 'no', looks) : undefined;
 }
 
-function carriesPaths(name: string): boolean {
-  if (name === 'from' || name === 'to') return true;
-  return PATH_ENDS.some((end) => name.endsWith(end) || name.endsWith(`${end}s`));
+/** What a member's name says about the strings in it. */
+interface Field {
+  readonly isProse: boolean;
+  readonly isCommand: boolean;
+  readonly isPath: boolean;
+  readonly isIndex: boolean;
+}
+
+const fields = new Map<string, Field>();
+const MOST_FIELDS = 1024;
+
+function fieldOf(key: string): Field {
+  const known = fields.get(key);
+  if (known !== undefined) return known;
+  const name = key.toLowerCase().replace(/[^a-z]/g, '');
+  const field = {
+    isProse: PROSE.has(name),
+    isCommand: COMMANDS.has(name),
+    isPath: name === 'from' || name === 'to' || PATH_ENDS.some((end) => name.endsWith(end) || name.endsWith(`${end}s`)),
+    isIndex: /^\d+$/.test(key),
+  };
+  if (fields.size < MOST_FIELDS && key.length < 64) fields.set(key, field);
+  return field;
 }
 
 function firstLine(text: string): string {
@@ -371,9 +383,4 @@ function globReaches(path: string, home: string): boolean {
   const wanted = home.split('/');
   const given = path.split('/');
   return given.length >= wanted.length && wanted.every((segment, at) => matchesSegment(given[at]!, segment));
-}
-
-function splitPointer(pointer: string): { readonly parent: string; readonly last: string } {
-  const slash = pointer.lastIndexOf('/');
-  return { parent: pointer.slice(0, Math.max(0, slash)), last: pointer.slice(slash + 1) };
 }

@@ -37,13 +37,21 @@ const SETTINGS: readonly (readonly string[])[] = [
   'opencode.json',
 ].map((path) => path.split('/'));
 
+/** The patterns by their last segment, and those whose last segment has a wildcard. */
+const BY_NAME = new Map<string, (readonly string[])[]>();
+for (const tail of SETTINGS) BY_NAME.set(tail.at(-1)!, [...(BY_NAME.get(tail.at(-1)!) ?? []), tail]);
+const WILD = SETTINGS.filter((tail) => tail.at(-1)!.includes('*'));
+
 /** Whether a path (any case, `/` between segments) ends in a client's settings or hook file. */
 export function isClientSettings(path: string): boolean {
-  const segments = path.toLowerCase().split('/');
-  return SETTINGS.some((tail) => {
+  const folded = path.toLowerCase();
+  const named = BY_NAME.get(folded.slice(folded.lastIndexOf('/') + 1)) ?? [];
+  const segments = folded.split('/');
+  const isTail = (tail: readonly string[]): boolean => {
     const from = segments.length - tail.length;
     return from >= 0 && tail.every((pattern, at) => matchesSegment(pattern, segments[from + at]!));
-  });
+  };
+  return named.some(isTail) || WILD.some(isTail);
 }
 
 /**

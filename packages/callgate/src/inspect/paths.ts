@@ -45,6 +45,7 @@ export function isBelow(path: string, root: string): boolean {
 
 /** Resolves `.`, `..` and empty segments of an absolute path; `..` of the root is the root. */
 export function resolveSegments(path: string): string {
+  if (path.startsWith('/') && path.length > 1 && !/\/(?:\.{0,2}(?:\/|$))/.test(path)) return path;
   const kept: string[] = [];
   for (const segment of path.split('/')) {
     if (segment === '' || segment === '.') continue;

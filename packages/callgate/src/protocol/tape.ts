@@ -147,9 +147,14 @@ function smallInteger(bytes: Uint8Array, start: number, end: number): number {
 /** Longest key that a pointer spells out; of a longer one it has the beginning, and an ellipsis. */
 const LONGEST_SEGMENT = 256;
 
-/** A container being walked. */
-interface Level {
+/** A container being walked: the same object for all that it directly holds. */
+export interface Holder {
   readonly isObject: boolean;
+  /** What holds it. */
+  readonly outer: Holder | undefined;
+}
+
+interface Level extends Holder {
   /** The node after it. */
   readonly end: number;
   /** The nearest KEY around it, or -1. */
@@ -165,13 +170,13 @@ interface Level {
  * @param tape what was scanned
  * @param node where to begin; pointers are relative to it
  * @param visit gets each STRING or KEY; a function that builds its JSON pointer (RFC 6901), good during the visit only
- *   and to be called only when needed; and the KEY of the nearest member that holds it (of a KEY, itself), or -1. A
- *   key's pointer is its member's with `/~key`
+ *   and to be called only when needed; the KEY of the nearest member that holds it (of a KEY, itself), or -1; and the
+ *   container it stands in. A key's pointer is its member's with `/~key`
  */
 export function walkStrings(
   tape: Tape,
   node: number,
-  visit: (node: number, pointer: () => string, key: number) => void,
+  visit: (node: number, pointer: () => string, key: number, holder: Holder | undefined) => void,
 ): void {
   const { kinds, nexts } = tape;
   const levels: Level[] = [];
@@ -192,9 +197,10 @@ export function walkStrings(
       level.path = undefined;
     }
     const key = level === undefined ? -1 : level.isObject ? level.place : level.around;
-    if (kind === STRING || kind === KEY) visit(current, pointer, key);
+    if (kind === STRING || kind === KEY) visit(current, pointer, key, level);
     else if (kind === ARRAY || kind === OBJECT) {
-      levels.push({ isObject: kind === OBJECT, end: nexts[current]!, around: key, place: -1, path: undefined });
+      const end = nexts[current]!;
+      levels.push({ isObject: kind === OBJECT, outer: level, end, around: key, place: -1, path: undefined });
     }
   }
 }
