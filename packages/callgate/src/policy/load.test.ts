@@ -74,7 +74,7 @@ describe('a policy that is loaded', () => {
     const text = textOf(RULE);
     const cache = memory();
     cache.kept.set(text, '{"version":1,"rules":[{"id":"r","match":{"tool":{"regex":"("}},"effect":"allow"}]}');
-    await expect(load(text, cache)).rejects.toThrow();
+    await expect(load(text, cache)).rejects.toThrow('missing closing');
   });
 
   it('is not remembered where JSON would lose a digit', async () => {
