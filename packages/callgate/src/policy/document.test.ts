@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { compilePolicy } from './compile.ts';
 import { PolicyError } from './issue.ts';
-import { POLICY_SHAPE, type Shape } from './schema.ts';
+import { POLICY_SHAPE } from './schema.ts';
+import type { Shape } from './schema-shape.ts';
 import { callOf, issuesOf, OPTIONS, policyOf } from './testing.ts';
 
 const head = 'version: 1\nrules:\n';

@@ -4,7 +4,7 @@ import { BASE_POLICY, basePolicy } from './base.ts';
 import { compilePolicy } from './compile.ts';
 import { readDocument } from './document.ts';
 import { OBSERVE_POLICY } from './observe.ts';
-import { toJsonSchema } from './schema.ts';
+import { toJsonSchema } from './schema-json.ts';
 import { callOf, type CallParts, OPTIONS, policyOf } from './testing.ts';
 
 const directory = new URL('../../../../policies/', import.meta.url);

@@ -4,7 +4,7 @@ import type { NodePath } from './document-types.ts';
 import type { Issue } from './issue.ts';
 import { nearest, suggest } from './nearest.ts';
 import { isNumeric, numberFromText, type Numeric } from './numbers.ts';
-import type { Shape } from './schema.ts';
+import type { Shape } from './schema-shape.ts';
 
 const MAX_DEPTH = 64;
 
