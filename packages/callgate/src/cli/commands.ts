@@ -74,8 +74,8 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'policy',
-    summary: 'check a policy',
-    usage: ['callgate policy check [<file>...] [--json]'],
+    summary: 'check a policy, and question it',
+    usage: ['callgate policy check [<file>...] [--json]', 'callgate policy schema'],
     flags: [['--json', 'one JSON object instead of lines']],
     examples: ['callgate policy check policy.yaml'],
     load: async () => (await import('./policy.ts')).policyCommand,

@@ -1,9 +1,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { policyCommand } from './policy.ts';
+import { testIo } from './test-io.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'callgate-policy-'));
 writeFileSync(
@@ -13,10 +13,9 @@ writeFileSync(
 writeFileSync(join(cwd, 'bad.yaml'), 'version: 1\nrules:\n  - id: a\n    match: { tol: x }\n    effect: nope\n');
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const code = await policyCommand(argv, { stdout, stderr, env: { HOME: '/home/user' }, cwd });
-  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
+  const io = testIo(cwd, { HOME: '/home/user' });
+  const code = await policyCommand(argv, io);
+  return { code, out: io.out(), err: io.err() };
 }
 
 describe('callgate policy check', () => {
@@ -71,4 +70,10 @@ describe('callgate policy check', () => {
   test('another word is a usage error', async () => {
     await expect(run('chekc')).rejects.toMatchObject({ code: 'CG_USAGE_UNKNOWN_COMMAND' });
   });
+});
+
+test('policy schema prints the JSON Schema', async () => {
+  const { code, out } = await run('schema');
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ title: 'Callgate policy, version 1' });
 });
