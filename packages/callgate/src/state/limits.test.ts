@@ -103,6 +103,144 @@ describe.each(kinds)('%s limits', (_kind, make) => {
     expect(limits.take([{ key: 'one more', max: 1, windowMs: 1000 }], 2000).ok).toBe(true);
   });
 
+  it('let a burst through at once and then the sustained rate, over an hour of asking', () => {
+    const limits = make();
+    const rate = { key: 'search', max: 30, windowMs: MINUTE, burst: 5 };
+    const step = _kind === 'memory' ? 100 : 400;
+    let passed = 0;
+    let firstSecond = 0;
+    for (let now = 0; now < HOUR; now += step) {
+      if (limits.take([rate], now).ok) passed++;
+      if (now < 1000) firstSecond = passed;
+      expect(passed).toBeLessThanOrEqual(5 + (30 * now) / MINUTE);
+    }
+    expect([firstSecond, passed]).toEqual([_kind === 'memory' ? 5 : 3, 5 + 1799]);
+  });
+
+  it('say when a bucket takes one more, to the millisecond', () => {
+    const limits = make();
+    const rate = [{ key: 'a', max: 3, windowMs: 1000, burst: 2 }];
+    expect([limits.take(rate, 0).ok, limits.take(rate, 0).ok]).toEqual([true, true]);
+    expect(limits.take(rate, 0)).toEqual({ ok: false, index: 0, retryAfterMs: 334 });
+    expect(limits.take(rate, 333)).toEqual({ ok: false, index: 0, retryAfterMs: 1 });
+    expect(limits.take(rate, 334).ok).toBe(true);
+    expect(limits.take(rate, 334)).toEqual({ ok: false, index: 0, retryAfterMs: 333 });
+    expect(limits.take(rate, 667).ok).toBe(true);
+  });
+
+  it('never drift: a bucket of 3 a second takes 3,000 in 1,000 seconds, though a third of one is no number of milliseconds', () => {
+    const limits = make();
+    const rate = [{ key: 'a', max: 3, windowMs: 1000, burst: 2 }];
+    let passed = 0;
+    for (let now = 1_700_000_000_000, end = now + 1_000_000; now < end;) {
+      const taken = limits.take(rate, now);
+      if (taken.ok) passed++;
+      now += taken.ok ? 1 : taken.retryAfterMs;
+    }
+    expect(passed).toBe(2 + 2999);
+  });
+
+  it('count a bucket whose single event is less than the last digit of the clock', () => {
+    const limits = make();
+    const rate = [{ key: 'a', max: 10_000_000, windowMs: 1, burst: 3 }];
+    const taken = Array.from({ length: 5 }, () => limits.take(rate, 1_700_000_000_000).ok);
+    expect(taken).toEqual([true, true, true, false, false]);
+  });
+
+  it('do not refill a bucket when the clock steps back', () => {
+    const limits = make();
+    const rate = [{ key: 'a', max: 1, windowMs: 1000, burst: 1 }];
+    expect(limits.take(rate, 10_000).ok).toBe(true);
+    expect(limits.take(rate, 2_000)).toEqual({ ok: false, index: 0, retryAfterMs: 9000 });
+    expect(limits.take(rate, 10_999)).toEqual({ ok: false, index: 0, retryAfterMs: 1 });
+    expect(limits.take(rate, 11_000).ok).toBe(true);
+  });
+
+  it.each([
+    ['a bucket refuses', 0, { key: 'b', max: 1, windowMs: HOUR, burst: 1 }, { key: 'w', max: 2, windowMs: HOUR }],
+    ['a window refuses', 1, { key: 'b', max: 1, windowMs: HOUR, burst: 2 }, { key: 'w', max: 1, windowMs: HOUR }],
+  ])('count nothing anywhere when %s', (_what, index, bucket, window) => {
+    const limits = make();
+    expect(limits.take([bucket, window], 0).ok).toBe(true);
+    expect(limits.take([bucket, window], 1)).toMatchObject({ ok: false, index });
+    const other = index === 0 ? window : bucket;
+    expect(limits.take([other], 2).ok).toBe(true);
+    expect(limits.take([other], 3).ok).toBe(false);
+  });
+
+  it('keep a bucket and a window of one key apart, and go on with a bucket whose burst changes', () => {
+    const limits = make();
+    expect(limits.take([{ key: 'a', max: 1, windowMs: HOUR }], 0).ok).toBe(true);
+    for (let call = 0; call < 3; call++)
+      expect(limits.take([{ key: 'a', max: 1, windowMs: HOUR, burst: 3 }], 0).ok).toBe(true);
+    expect(limits.take([{ key: 'a', max: 1, windowMs: HOUR, burst: 2 }], 0)).toEqual({
+      ok: false,
+      index: 0,
+      retryAfterMs: 2 * HOUR,
+    });
+    expect(limits.take([{ key: 'a', max: 1, windowMs: HOUR, burst: 4 }], 0).ok).toBe(true);
+  });
+
+  it.each([
+    ['a burst of none', { max: 5, burst: 0 }],
+    ['a maximum of none', { max: 0, burst: 5 }],
+  ])('refuse everything under %s', (_what, numbers) => {
+    const rate = { key: 'a', windowMs: 1000, ...numbers };
+    expect(make().take([rate], 5)).toEqual({ ok: false, index: 0, retryAfterMs: 1000 });
+  });
+
+  it.each([
+    ['a negative burst', { max: 1, windowMs: 1000, burst: -1 }],
+    ['a burst that is no number', { max: 1, windowMs: 1000, burst: Number.NaN }],
+    ['a burst that is not whole', { max: 1, windowMs: 1000, burst: 1.5 }],
+    ['an endless burst', { max: 1, windowMs: 1000, burst: Number.POSITIVE_INFINITY }],
+    ['a burst beyond what can be counted', { max: 1, windowMs: HOUR, burst: 2 ** 40 }],
+    ['an endless maximum', { max: Number.POSITIVE_INFINITY, windowMs: 1000, burst: 1 }],
+    ['a negative maximum', { max: -1, windowMs: 1000, burst: 1 }],
+  ])('refuse %s with an error, and count nothing', (_what, numbers) => {
+    const limits = make();
+    const good = { key: 'good', max: 1, windowMs: HOUR };
+    expect(() => limits.take([good, { key: 'a', ...numbers }], 0)).toThrow(/burst/);
+    expect(limits.take([good], 0).ok).toBe(true);
+  });
+
+  it('count also what expired in the very call that needs its room', () => {
+    const limits = make({ maxKeys: 40 });
+    const key = (name: string): Rate => ({ key: name, max: 1, windowMs: 1000 });
+    for (let at = 0; at < 40; at++) limits.take([key(`old${at}`)], 0);
+    // More have expired than one call sweeps, so that it makes room for the new one while the old one is in use.
+    const both = [key('new1'), key('old39'), key('new2')];
+    expect(limits.take(both, 5000).ok).toBe(true);
+    for (const rate of both) expect(limits.take([rate], 5001).ok).toBe(false);
+  });
+
+  it('never let more than burst + rate × t pass a bucket in any span (property)', () => {
+    const step = fc.record({ wait: fc.integer({ min: -50, max: 400 }), calls: fc.integer({ min: 1, max: 6 }) });
+    const shape = fc.record({ max: fc.integer({ min: 1, max: 9 }), burst: fc.integer({ min: 1, max: 7 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), shape, (steps, { max, burst }) => {
+        const limits = make();
+        const passed: number[] = [];
+        let now = 1_000_000;
+        let latest = 0;
+        for (const { wait, calls } of steps) {
+          now += wait;
+          latest = Math.max(latest, now);
+          for (let call = 0; call < calls; call++) {
+            const taken = limits.take([{ key: 'k', max, windowMs: 640, burst }], now);
+            if (taken.ok) passed.push(latest);
+            else expect(taken.retryAfterMs).toBeLessThanOrEqual(Math.ceil(640 / max) + latest - now);
+          }
+        }
+        for (let from = 0; from < passed.length; from++)
+          for (let to = from; to < passed.length; to++)
+            if ((to - from + 1 - burst) * 640 > (passed[to]! - passed[from]!) * max) return false;
+        return true;
+      }),
+      { numRuns: _kind === 'memory' ? 100 : 15 },
+    );
+  });
+
   it('never let more than the maximum pass in any window (property)', () => {
     const step = fc.record({ wait: fc.integer({ min: -50, max: 400 }), burst: fc.integer({ min: 1, max: 6 }) });
     const maximum = fc.constantFrom(1, 3, 7, 1500);
@@ -158,6 +296,9 @@ describe('sqlite limits', () => {
     const rates = [{ key: 'a', max: 1, windowMs: HOUR }];
     expect(sqliteLimits(openFile(file)).take(rates, 1000).ok).toBe(true);
     expect(sqliteLimits(openFile(file)).take(rates, 500)).toEqual({ ok: false, index: 0, retryAfterMs: HOUR + 500 });
+    const bucket = [{ key: 'b', max: 1, windowMs: HOUR, burst: 1 }];
+    expect(sqliteLimits(openFile(file)).take(bucket, 1000).ok).toBe(true);
+    expect(sqliteLimits(openFile(file)).take(bucket, 500)).toEqual({ ok: false, index: 0, retryAfterMs: HOUR + 500 });
   });
 
   it('deny with CG_STATE_UNAVAILABLE when another process holds the file, and work again afterwards', () => {
@@ -183,6 +324,10 @@ describe('sqlite limits', () => {
     expect(open).toThrow(expect.objectContaining({ code: 'CG_STATE_UNAVAILABLE' }));
     const database = openFile();
     const limits = sqliteLimits(database);
+    const bucket = [{ key: 'b', max: 9, windowMs: HOUR, burst: 9 }];
+    limits.take(bucket, 0);
+    database.exec('DELETE FROM rate_bucket');
+    expect(() => limits.take(bucket, 0)).toThrow(/bucket of "b" is gone/);
     database.exec('DROP TABLE rate_event');
     expect(() => limits.take([{ key: 'a', max: 1, windowMs: 10 }], 0)).toThrow(
       expect.objectContaining({ code: 'CG_STATE_UNAVAILABLE' }),
