@@ -11,6 +11,8 @@ export interface Command {
   /** Lines that run as they stand. */
   readonly examples: readonly string[];
   readonly load: () => Promise<Run>;
+  /** Commands of its own, each with its help. */
+  readonly verbs?: () => Promise<readonly Command[]>;
 }
 
 const HOME_FLAG = ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'] as const;
@@ -75,9 +77,10 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'policy',
     summary: 'check a policy, and question it',
-    usage: ['callgate policy check [<file>...] [--json]', 'callgate policy schema'],
-    flags: [['--json', 'one JSON object instead of lines']],
+    usage: ['callgate policy <verb> [flags]', 'callgate policy <verb> --help'],
+    flags: [],
     examples: ['callgate policy check policy.yaml'],
+    verbs: async () => (await import('./policy-verbs.ts')).VERBS,
     load: async () => (await import('./policy.ts')).policyCommand,
   },
   {

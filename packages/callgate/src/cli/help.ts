@@ -30,16 +30,23 @@ run ends with the exit code of the server.
 `;
 }
 
-/** `callgate <command> --help`. */
-export function commandHelp(command: Command): string {
+/** `callgate <command> --help`, and `callgate <command> <verb> --help`; `rest` is what stands behind the command. */
+export async function commandHelp(command: Command, rest: readonly string[] = []): Promise<string> {
+  const verbs = (await command.verbs?.()) ?? [];
+  const verb = verbs.find(({ name }) => name === rest[0]);
+  return verb === undefined ? helpOf(command, command.name, verbs) : helpOf(verb, `${command.name} ${verb.name}`, []);
+}
+
+function helpOf(command: Command, name: string, verbs: readonly Command[]): string {
   const aliases = Object.keys(ALIASES).filter((alias) => ALIASES[alias] === command.name);
   const also = aliases.length === 0 ? '' : ` (also: ${aliases.join(', ')})`;
   const flags = command.flags.length === 0 ? '' : `\nFlags:\n${indented(command.flags)}\n`;
-  return `callgate ${command.name}: ${command.summary}${also}
+  const list = verbs.length === 0 ? '' : `\nVerbs:\n${indented(verbs.map((verb) => [verb.name, verb.summary]))}\n`;
+  return `callgate ${name}: ${command.summary}${also}
 
 Usage:
 ${command.usage.map((line) => `  ${line}`).join('\n')}
-${flags}
+${list}${flags}
 Example:
 ${command.examples.map((line) => `  ${line}`).join('\n')}
 `;

@@ -8,7 +8,7 @@ import { COMMANDS } from './commands.ts';
 import { nodeTooOld, VERSION } from './version.ts';
 
 /** The built program: `npm test` builds it first. */
-const program = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const program = process.env['GATE_UNDER_TEST'] ?? fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 let base: string;
 let home: string;
 beforeAll(() => {
@@ -62,10 +62,21 @@ describe('the program', () => {
     ['logs', '--zzz'],
     ['audit', 'verify', '--zzz'],
     ['doctor', '--zzz'],
-  ])('the help of %s names the flags that it takes, and no other', (...argv) => {
+  ])('the help of %s names the flags that it takes, and no other', async (...argv) => {
     const taken = /Flags: (.*)\.$/m.exec(callgate(argv).err)?.[1]?.split(', ');
-    const named = COMMANDS.find(({ name }) => name === argv[0])!.flags.map(([flag]) => flag.split(' ')[0]);
+    const command = COMMANDS.find(({ name }) => name === argv[0])!;
+    const verb = (await command.verbs?.())?.find(({ name }) => name === argv[1]);
+    const named = (verb ?? command).flags.map(([flag]) => flag.split(' ')[0]);
     expect(named.toSorted()).toEqual(taken?.toSorted());
+  });
+
+  it('shows each verb of policy its own help', async () => {
+    for (const verb of await COMMANDS.find(({ name }) => name === 'policy')!.verbs!()) {
+      const { code, out } = callgate(['policy', verb.name, '--help']);
+      expect([code, out.split('\n')[0]]).toEqual([0, `callgate policy ${verb.name}: ${verb.summary}`]);
+      expect(out).toContain(`\nExample:\n  callgate policy ${verb.name}`);
+      expect(callgate(['policy', '--help']).out).toContain(`  ${verb.name}`);
+    }
   });
 
   it('shows the help of run under its alias', () => {

@@ -45,7 +45,9 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     const { overview, commandHelp } = await import('./help.ts');
     const about = COMMANDS.find(({ name }) => name === rest[0]);
     // Without a word, whoever started us may expect a protocol on stdout.
-    (first === undefined ? io.stderr : io.stdout).write(about === undefined ? overview() : commandHelp(about));
+    (first === undefined ? io.stderr : io.stdout).write(
+      about === undefined ? overview() : await commandHelp(about, rest.slice(1)),
+    );
     return first === undefined ? 2 : 0;
   }
   const named = COMMANDS.find(({ name }) => name === (ALIASES[first] ?? first));
@@ -55,7 +57,7 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   if (own.includes('--help') || own.includes('-h')) {
     const { commandHelp } = await import('./help.ts');
-    io.stdout.write(commandHelp(command));
+    io.stdout.write(await commandHelp(command, rest));
     return 0;
   }
   if (command.name !== 'run') process.stdout.on('error', endOnBrokenPipe);

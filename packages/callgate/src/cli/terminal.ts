@@ -15,12 +15,14 @@ export interface Io {
 /** Exit codes of every command (docs/config.md, "Exit codes"). */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unsafe: 3, internal: 70 } as const;
 
-/** What a flag takes: `true` is a switch, a string is the name of its value in the help. */
+/** What a flag takes: `true` is a switch, a string is the name of its value in the help; with `...` it may be repeated. */
 export type FlagSpec = Readonly<Record<string, true | string>>;
 
 export interface ParsedFlags {
   readonly values: Readonly<Record<string, string>>;
   readonly switches: ReadonlySet<string>;
+  /** Values of flags that may be repeated, in order. */
+  readonly lists: Readonly<Record<string, readonly string[]>>;
   /** What is no flag, in order. */
   readonly words: readonly string[];
   /** Everything behind `--`; undefined when there was none. */
@@ -35,10 +37,11 @@ export interface ParsedFlags {
 export function parseFlags(argv: readonly string[], spec: FlagSpec): ParsedFlags {
   const values: Record<string, string> = Object.create(null) as Record<string, string>;
   const switches = new Set<string>();
+  const lists = Object.create(null) as Record<string, string[]>;
   const words: string[] = [];
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index]!;
-    if (word === '--') return { values, switches, words, rest: argv.slice(index + 1) };
+    if (word === '--') return { values, switches, lists, words, rest: argv.slice(index + 1) };
     if (!word.startsWith('--')) {
       if (word.startsWith('-') && word !== '-') throw unknownFlag(word, spec);
       words.push(word);
@@ -57,10 +60,14 @@ export function parseFlags(argv: readonly string[], spec: FlagSpec): ParsedFlags
     if (value === undefined || (equals < 0 && value.startsWith('--'))) {
       throw flagValue(`--${name} needs a value.`, `Write --${name} <${kind}>.`);
     }
+    if (kind.endsWith('...')) {
+      (lists[name] ??= []).push(value);
+      continue;
+    }
     if (Object.hasOwn(values, name)) throw flagValue(`--${name} is given twice.`, 'Keep one of them.');
     values[name] = value;
   }
-  return { values, switches, words, rest: undefined };
+  return { values, switches, lists, words, rest: undefined };
 }
 
 /** The environment with the home of `--home`, which may be relative to the working directory. */
