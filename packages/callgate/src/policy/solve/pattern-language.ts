@@ -154,7 +154,7 @@ class Reader {
       const end = this.#source.indexOf('\\E', this.#at);
       const text = this.#source.slice(this.#at, end < 0 ? undefined : end);
       this.#at = end < 0 ? this.#source.length : end + 2;
-      const parts = [...text].map((one): Part => ({
+      const parts = Array.from(text, (one): Part => ({
         kind: 'set',
         set: this.#folded(single(one.codePointAt(0) as number)),
       }));

@@ -39,7 +39,7 @@ export class Algebra {
   }
 
   text(text: string): Regular {
-    const parts = [...text].map((char) => this.set(single(char.codePointAt(0) as number)));
+    const parts = Array.from(text, (char) => this.set(single(char.codePointAt(0) as number)));
     return this.sequence(parts);
   }
 
@@ -203,7 +203,7 @@ export function representatives(language: Regular): readonly number[] {
   return picked.filter((code) => code !== undefined).toSorted((a, b) => rank(a) - rank(b));
 }
 
-const READABLE = [...'axAX0-_./ '].map((char) => char.codePointAt(0) as number);
+const READABLE = Array.from('axAX0-_./ ', (char) => char.codePointAt(0) as number);
 
 function readable(from: number, to: number): number | undefined {
   const nice = READABLE.find((code) => code >= from && code <= to);
