@@ -37,8 +37,8 @@ function remember(target: Target, index: number, byTool: Map<string, number[]>, 
   for (const tool of target.tool.exact) byTool.set(tool, [...(byTool.get(tool) ?? []), index]);
 }
 
-/** Whether every message that `inner` matches is matched by `outer`, which has no condition. */
-function covers(outer: Target, inner: Target): boolean {
+/** Whether every message that `inner` names is named by `outer`; conditions are not looked at. */
+export function covers(outer: Target, inner: Target): boolean {
   for (const direction of inner.directions) {
     if (!outer.directions.has(direction) || !coversMethods(outer, inner, direction)) return false;
   }
@@ -74,7 +74,8 @@ function isNamed(target: Target): boolean {
   );
 }
 
-function coversNames(outer: Names | undefined, inner: Names | undefined): boolean {
+/** Whether every name of `inner` is one of `outer`; undefined is any name, or none. */
+export function coversNames(outer: Names | undefined, inner: Names | undefined): boolean {
   if (outer === undefined) return true;
   if (inner === undefined) return outer.patterns.some((pattern) => pattern.prefix === '');
   return (

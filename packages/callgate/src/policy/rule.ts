@@ -1,13 +1,14 @@
-import type { Call } from '../model/call.ts';
 import type { Effect, Obligation } from '../model/decision.ts';
 import type { NodePath, RuleDoc } from './document-types.ts';
+import { type Atom, atomsOf, type Branch, type ConditionTree, joined, leaf } from './atoms.ts';
 import { compileExpression } from './expression.ts';
 import type { FieldPath } from './field.ts';
+import { flow } from './flow.ts';
 import { compileObligations } from './obligations.ts';
 import { compileField } from './operators.ts';
 import type { Condition, Report, Scope, Texts } from './scope.ts';
 import { annotationsHold, compileTarget, type Target } from './target.ts';
-import { allTrue, both, Unsure } from './truth.ts';
+import { Unsure } from './truth.ts';
 import type { Root } from './under.ts';
 
 /** One rule, compiled. */
@@ -22,11 +23,16 @@ export interface CompiledRule {
   readonly target: Target;
   /** All of roles, annotations, args and when; undefined when the match alone decides. */
   readonly condition: Condition | undefined;
+  /** How the condition is made of atoms, for traces; undefined when there is none. Put together when first asked for. */
+  readonly tree: ConditionTree | undefined;
+  readonly atoms: readonly Atom[];
   readonly obligations: readonly Obligation[];
   readonly paths: readonly FieldPath[];
   readonly usesSubject: boolean;
   readonly usesAnnotations: boolean;
   readonly file: string;
+  /** Where it stands in its file. */
+  readonly path: NodePath;
   /** Ends a decision: what the conditions remembered of a call is dropped. */
   readonly forget: () => void;
 }
@@ -65,6 +71,8 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
   };
   if (isWhole) checkSense(doc, path, target, reportAt);
   const parts = conditionParts(doc, path, target, scope, reportAt);
+  const branch = parts.length === 0 ? undefined : joined('all', parts);
+  let tree: ConditionTree | undefined;
   const obligations = compileObligations(
     doc.obligations ?? [],
     name,
@@ -81,12 +89,19 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     tags: doc.tags ?? [],
     onError: doc.onError ?? 'deny',
     target,
-    condition: join(parts),
+    condition: branch?.test,
+    get tree() {
+      return (tree ??= branch?.tree());
+    },
+    get atoms() {
+      return atomsOf(this.tree);
+    },
     obligations,
     paths,
     usesSubject: uses.subject,
     usesAnnotations: uses.annotations,
     file: setting.file,
+    path,
     forget: texts.arguments.forget,
   };
 }
@@ -135,30 +150,37 @@ function conditionParts(
   target: Target,
   scope: Scope,
   reportAt: RuleSetting['reportAt'],
-): Condition[] {
-  const parts: Condition[] = [];
+): Branch[] {
+  const parts: Branch[] = [];
   const { roles, annotations } = target;
-  if (roles !== undefined) parts.push((call) => call.principal.roles.some((role) => roles.test(role)));
+  if (roles !== undefined)
+    parts.push(
+      leaf(
+        (call) => call.principal.roles.some((role) => roles.test(role)),
+        [...path, 'match', 'roles'],
+        () => `roles: ${flow(doc.match.roles)}`,
+        (call) => call.principal.roles,
+      ),
+    );
   if (annotations !== undefined) {
     const isEffectless = scope.effect === undefined;
-    parts.push((call) => {
-      const truth = annotationsHold(annotations, call);
-      return isEffectless && truth instanceof Unsure ? true : truth;
-    });
+    parts.push(
+      leaf(
+        (call) => {
+          const truth = annotationsHold(annotations, call);
+          return isEffectless && truth instanceof Unsure ? true : truth;
+        },
+        [...path, 'match', 'annotations'],
+        () => `annotations: ${flow(doc.match.annotations)}`,
+      ),
+    );
   }
   for (const [field, matcher] of Object.entries(doc.args ?? {})) {
     parts.push(compileField(field, matcher, [...path, 'args', field], scope, reportAt));
   }
-  if (doc.when !== undefined) parts.push(compileExpression(doc.when, scope, reportAt([...path, 'when'])));
+  if (doc.when !== undefined)
+    parts.push(compileExpression(doc.when, scope, [...path, 'when'], reportAt([...path, 'when'])));
   return parts;
-}
-
-function join(parts: readonly Condition[]): Condition | undefined {
-  const [first, second] = parts;
-  if (first === undefined) return undefined;
-  if (second === undefined) return first;
-  if (parts.length === 2) return both(first, second);
-  return (call: Call) => allTrue(parts, (part) => part(call));
 }
 
 function usualReason(name: string, effect: Effect | undefined): string {
