@@ -17,6 +17,18 @@ export interface Annotations {
   readonly title?: string;
 }
 
+export type Intent = 'read' | 'create' | 'update' | 'delete' | 'query' | 'unknown';
+
+/** A finding as conditions see it. */
+export interface CallFinding {
+  readonly rule: string;
+  readonly class: string;
+  /** JSON pointer of the string. */
+  readonly pointer: string;
+  /** 0 to 1. */
+  readonly confidence: number;
+}
+
 /** Everything a policy may look at when it judges one message. Parsed once, never parsed again. */
 export interface Call {
   readonly direction: Direction;
@@ -32,6 +44,23 @@ export interface Call {
   readonly principal: Principal;
   /** Claimed annotations when the server is trusted for them; undefined means unknown. */
   readonly annotations?: Annotations;
+  /** When it is judged, in ms since the epoch; unset when tools are listed. */
+  readonly time?: number;
+  /** Id of the session whose labels and history count. */
+  readonly session?: string;
+  /** Labels of what the session has seen. */
+  readonly labels?: readonly string[];
+  /** What a call wants to do, as far as its method and name tell. */
+  readonly intent?: Intent;
+  /** The request, where it came as one of an HTTP API. */
+  readonly http?: { readonly method: string; readonly path: string };
+  /** What inspection saw in the arguments (or in the result); undefined when they were not inspected. */
+  findings?(): readonly CallFinding[] | undefined;
+  /**
+   * How many calls of this session to tools that `glob` accepts were allowed within the last `windowMs`; undefined when
+   * that cannot be told.
+   */
+  history?(glob: (tool: string) => boolean, windowMs: number): number | undefined;
   /** The arguments (`params.arguments` of tools and prompts, else `params`); of a result, the `result`. Lazy, cached. */
   args(): Json | undefined;
   /** Canonical real path of a path string that the policy named in `pathsNeeded`; undefined when it was not resolved. */

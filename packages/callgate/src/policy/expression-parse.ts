@@ -28,6 +28,9 @@ export type Expr =
   | { readonly kind: 'binary'; readonly op: Binary; readonly left: Expr; readonly right: Expr; readonly at: number }
   | { readonly kind: 'choose'; readonly test: Expr; readonly yes: Expr; readonly no: Expr; readonly at: number };
 
+/** Where parts of an expression begin and end in its text, parentheses included. */
+export type Spans = Map<Expr, { readonly from: number; readonly to: number }>;
+
 /** What is wrong with an expression, and where in its text. */
 export class ExpressionError extends Error {
   readonly at: number;
@@ -49,13 +52,13 @@ interface Token {
 }
 
 /**
- * Parses an expression of the CEL subset.
+ * Parses an expression of the CEL subset. Where the parts of `&&`, `||` and `!` stand is put into `spans`.
  * @throws ExpressionError naming the place and, for what CEL has and this subset has not, the alternative
  */
-export function parseExpression(text: string): Expr {
+export function parseExpression(text: string, spans?: Spans): Expr {
   if (text.length > MAX_EXPRESSION)
     throw new ExpressionError(`an expression may have ${MAX_EXPRESSION} characters`, 0, 'split the rule');
-  const parser = new Parser(tokenize(text));
+  const parser = new Parser(tokenize(text), spans);
   const expr = parser.expression();
   parser.end();
   return expr;
@@ -67,9 +70,11 @@ class Parser {
   #next = 0;
   #depth = 0;
   #nodes = 0;
+  readonly #spans: Spans | undefined;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Token[], spans: Spans | undefined) {
     this.#tokens = tokens;
+    this.#spans = spans;
   }
 
   expression(): Expr {
@@ -100,10 +105,10 @@ class Parser {
   }
 
   #joined(sign: string, kind: 'and' | 'or', part: () => Expr): Expr {
-    const first = part();
+    const first = this.#spanned(part);
     if (this.#peek().text !== sign || this.#peek().kind !== 'sign') return first;
     const parts = [first];
-    while (this.#take(sign)) parts.push(part());
+    while (this.#take(sign)) parts.push(this.#spanned(part));
     return this.#node({ kind, parts, at: first.at });
   }
 
@@ -143,9 +148,17 @@ class Parser {
     const kind = this.#take('!') ? 'not' : this.#take('-') ? 'minus' : undefined;
     if (kind === undefined) return this.#postfix();
     if (++this.#depth > MAX_DEPTH) throw new ExpressionError(`nested deeper than ${MAX_DEPTH}`, at);
-    const of = this.#unary();
+    const of = this.#spanned(() => this.#unary());
     this.#depth--;
     return this.#node({ kind, of, at });
+  }
+
+  #spanned(part: () => Expr): Expr {
+    const from = this.#peek().at;
+    const expr = part();
+    const last = this.#tokens[this.#next - 1];
+    if (last !== undefined) this.#spans?.set(expr, { from, to: last.at + last.text.length });
+    return expr;
   }
 
   #postfix(): Expr {

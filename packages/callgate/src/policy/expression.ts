@@ -1,36 +1,146 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
+import { type Branch, conjunction, joined, leaf, negated } from './atoms.ts';
+import type { NodePath } from './document-types.ts';
 import { compileCall, compileMethod } from './expression-calls.ts';
 import { compileLiteral, type Context, type Eval } from './expression-context.ts';
 import { annotationFact, factOf, type Lookup, principalFact } from './expression-facts.ts';
-import { type Binary, describe, type Expr, ExpressionError, parseExpression } from './expression-parse.ts';
+import { type Binary, describe, type Expr, ExpressionError, parseExpression, type Spans } from './expression-parse.ts';
 import { arithmetic, isEqual, isIn, ordered } from './expression-values.ts';
 import { isObject, typeName } from './field.ts';
 import type { Condition, Report, Scope } from './scope.ts';
-import { anyTrue, both, type Truth, Unsure } from './truth.ts';
+import { anyTrue, type Truth, Unsure } from './truth.ts';
 
 const MAX_STEPS = 100_000;
 
 /**
- * Compiles a `when` expression to a condition with Kleene three-valued results. What is wrong with the text is reported.
+ * Compiles a `when` expression to a condition with Kleene three-valued results, in its parts. What is wrong with the text
+ * is reported.
  */
-export function compileExpression(text: string, scope: Scope, report: Report): Condition {
+export function compileExpression(text: string, scope: Scope, path: NodePath, report: Report): Branch {
+  const broken = (): Branch =>
+    leaf(
+      () => new Unsure('the expression did not load'),
+      path,
+      () => text,
+    );
+  return orReported(report, broken, () => {
+    const context = openContext(scope, report);
+    const spans: Spans = new Map();
+    const expr = parseExpression(text, spans);
+    const restarted = walks(text) ? (test: Condition) => restarting(test, context) : (test: Condition) => test;
+    const whole = compileBranch(expr, context, (part, test) =>
+      leaf(
+        test,
+        path,
+        sliceOf(text, part === expr ? undefined : spans.get(part)),
+        operandOf(part, context),
+        restarted(test),
+      ),
+    );
+    return { test: restarted(whole.test), tree: whole.tree };
+  });
+}
+
+/**
+ * Compiles an expression that yields a value, such as an amount; undefined (and a report) when it does not load.
+ */
+export function compileOperand(text: string, scope: Scope, report: Report): Eval | undefined {
+  return orReported<Eval | undefined>(
+    report,
+    () => undefined,
+    () => {
+      const context = openContext(scope, report);
+      const evaluate = compileValue(parseExpression(text), context);
+      return (call) => {
+        context.steps.left = MAX_STEPS;
+        return evaluate(call);
+      };
+    },
+  );
+}
+
+/** Finds what a name, or names with dots, stands for; undefined (and a report) when that is no fact. */
+export function compileFact(text: string, scope: Scope, report: Report): Lookup | undefined {
+  return orReported<Lookup | undefined>(
+    report,
+    () => undefined,
+    () => {
+      const expr = parseExpression(text);
+      if (!isLookup(expr)) throw new ExpressionError('this is no field', 0, 'write args.a.b or the name of a fact');
+      return compileLookup(expr, openContext(scope, report));
+    },
+  );
+}
+
+function openContext(scope: Scope, report: Report): Context {
+  const steps = { left: MAX_STEPS };
+  const compilers = { truth: compileTruth, value: compileValue, lookup: compileLookup };
+  return { ...compilers, scope, report, variables: new Map(), frame: [], steps };
+}
+
+function orReported<T>(report: Report, broken: () => T, compile: () => T): T {
   try {
-    const steps = { left: MAX_STEPS };
-    const frame: Json[] = [];
-    const compilers = { truth: compileTruth, value: compileValue, lookup: compileLookup };
-    const context: Context = { ...compilers, scope, report, variables: new Map(), frame, steps };
-    const evaluate = compileTruth(parseExpression(text), context);
-    if (!walks(text)) return evaluate;
-    return (call) => {
-      steps.left = MAX_STEPS;
-      return evaluate(call);
-    };
+    return compile();
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
     report(error.code, `${error.message} (character ${error.at + 1} of the expression)`, error.remedy, error.at);
-    return () => new Unsure('the expression did not load');
+    return broken();
   }
+}
+
+/** A condition that has all the steps of an expression to itself. */
+function restarting(test: Condition, { steps }: Context): Condition {
+  return (call) => {
+    steps.left = MAX_STEPS;
+    return test(call);
+  };
+}
+
+/** Splits a condition at `&&`, `||` and `!`. */
+function compileBranch(expr: Expr, context: Context, leafOf: (part: Expr, test: Condition) => Branch): Branch {
+  switch (expr.kind) {
+    case 'and':
+    case 'or':
+      return joined(
+        expr.kind === 'and' ? 'all' : 'any',
+        expr.parts.map((part) => compileBranch(part, context, leafOf)),
+      );
+    case 'not':
+      return negated(compileBranch(expr.of, context, leafOf));
+    default:
+      return leafOf(expr, compileTruth(expr, context));
+  }
+}
+
+/** What a leaf looks at, when that is a field or fact. */
+function operandOf(expr: Expr, context: Context): Lookup | undefined {
+  const subject =
+    expr.kind === 'binary'
+      ? isLookup(expr.left)
+        ? expr.left
+        : expr.right
+      : expr.kind === 'method'
+        ? expr.of
+        : expr.kind === 'call'
+          ? expr.args[0]
+          : expr;
+  if (subject === undefined || !isLookup(subject)) return undefined;
+  let lookup: Lookup | undefined;
+  return (call) => (lookup ??= compileLookup(subject, context))(call);
+}
+
+function isLookup(expr: Expr): boolean {
+  if (expr.kind === 'name') return true;
+  if (expr.kind === 'index' && expr.key.kind !== 'literal') return false;
+  return (expr.kind === 'member' || expr.kind === 'index') && isLookup(expr.of);
+}
+
+/** The text of a part, taken when it is asked for; the syntax tree is let go. */
+function sliceOf(text: string, span: { readonly from: number; readonly to: number } | undefined): () => string {
+  if (span === undefined) return () => text.trim();
+  const { from, to } = span;
+  return () => text.slice(from, to);
 }
 
 /** Whether the text can contain a walk, which counts steps. */
@@ -71,20 +181,6 @@ function compileTruth(expr: Expr, context: Context): (call: Call) => Truth {
       };
     }
   }
-}
-
-function conjunction(parts: readonly ((call: Call) => Truth)[]): (call: Call) => Truth {
-  const [first, second] = parts;
-  if (parts.length === 2 && first !== undefined && second !== undefined) return both(first, second);
-  return (call) => {
-    let unsure: Unsure | undefined;
-    for (const part of parts) {
-      const truth = part(call);
-      if (truth === false) return false;
-      if (truth !== true) unsure ??= truth;
-    }
-    return unsure ?? true;
-  };
 }
 
 function staticType(expr: Expr): string {

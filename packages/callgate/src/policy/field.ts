@@ -55,6 +55,17 @@ function step(value: Json | undefined, path: FieldPath, at: number, all: boolean
   return test(undefined);
 }
 
+/** The value of a field as it stands, arrays not walked; undefined when it is not there. */
+export function valueAt(root: Json | undefined, path: FieldPath): Json | undefined {
+  let value = root;
+  for (const segment of path) {
+    if (Array.isArray(value) && isIndex(segment)) value = (value as readonly Json[])[Number(segment)];
+    else if (isObject(value) && Object.hasOwn(value, segment)) value = value[segment];
+    else return undefined;
+  }
+  return value;
+}
+
 /** Kleene "all" or "any" over elements. */
 export function quantify(elements: readonly Json[], all: boolean, test: (element: Json) => Truth): Truth {
   return all ? allTrue(elements, test) : anyTrue(elements, test);

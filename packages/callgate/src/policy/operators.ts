@@ -1,7 +1,9 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
 import type { Literal, MatcherDoc, NodePath, OperatorDoc } from './document-types.ts';
-import { allStrings, type FieldPath, parseField, quantify, testField, typeName } from './field.ts';
+import { type Branch, leaf } from './atoms.ts';
+import { allStrings, type FieldPath, parseField, quantify, testField, typeName, valueAt } from './field.ts';
+import { flow } from './flow.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { compareNumbers, isNumeric, type Numeric } from './numbers.ts';
 import { MAX_SCANNED, type Condition, type Report, type Scope } from './scope.ts';
@@ -19,7 +21,8 @@ interface At {
   /** True when every element of an array must hold (allow), false when one is enough. */
   readonly all: boolean;
   readonly anyString: boolean;
-  readonly fieldPath: FieldPath;
+  /** Undefined where it is no field of the arguments. */
+  readonly fieldPath: FieldPath | undefined;
 }
 
 const NEVER: Test = () => new Unsure('the operator did not load');
@@ -29,41 +32,59 @@ export function isAnyString(field: string): boolean {
   return field === '*' || field === 'anyString';
 }
 
-/** Compiles one entry of `args`: a field and its matcher. */
+/**
+ * Compiles one entry of `args`: a field and its matcher. `all` says whether every element of an array must hold.
+ */
 export function compileField(
   field: string,
   doc: MatcherDoc,
   path: NodePath,
   scope: Scope,
   reportAt: ReportAt,
-): Condition {
-  const all = scope.effect === 'allow';
+  all: boolean = scope.effect === 'allow',
+): Branch {
   scope.uses('subject');
+  const text = (): string => `args.${field}: ${flow(doc)}`;
   if (isAnyString(field)) {
-    const test = compileMatcher(
-      doc,
-      { path, field: 'every text', all, anyString: true, fieldPath: [] },
-      scope,
-      reportAt,
-    );
-    return (call) => {
+    const at: At = { path, field: 'every text', all, anyString: true, fieldPath: [] };
+    const test = compileMatcher(doc, at, scope, reportAt);
+    const asked: Condition = (call) => {
       const strings = allStrings(call.args());
-      return strings instanceof Unsure ? strings : quantify(strings, all, (text) => test(text, call));
+      return strings instanceof Unsure ? strings : quantify(strings, all, (element) => test(element, call));
     };
+    return leaf(asked, path, text);
   }
   let fieldPath: FieldPath;
   try {
     fieldPath = parseField(field);
   } catch (cause) {
     reportAt(path)('CG_POLICY_FIELD', `"${field}" is not a field: ${(cause as Error).message}`);
-    return () => new Unsure('the field did not load');
+    return leaf(() => new Unsure('the field did not load'), path, text);
   }
-  const test = compileMatcher(doc, { path, field: `args.${field}`, all, anyString: false, fieldPath }, scope, reportAt);
+  const at: At = { path, field: `args.${field}`, all, anyString: false, fieldPath };
+  const test = compileMatcher(doc, at, scope, reportAt);
   if (fieldPath.length === 1) {
     const lookup = scope.argument(fieldPath[0] as string);
-    return (call) => test(lookup(call), call);
+    return leaf((call) => test(lookup(call), call), path, text, lookup);
   }
-  return (call) => testField(call.args(), fieldPath, all, (value) => test(value, call));
+  return leaf(
+    (call) => testField(call.args(), fieldPath, all, (value) => test(value, call)),
+    path,
+    text,
+    (call) => valueAt(call.args(), fieldPath),
+  );
+}
+
+/** Compiles a matcher for a value that is found otherwise than by a field of the arguments. */
+export function compileValueTest(
+  name: string,
+  doc: MatcherDoc,
+  path: NodePath,
+  scope: Scope,
+  reportAt: ReportAt,
+  all: boolean,
+): Test {
+  return compileMatcher(doc, { path, field: name, all, anyString: false, fieldPath: undefined }, scope, reportAt);
 }
 
 function compileMatcher(doc: MatcherDoc, at: At, scope: Scope, reportAt: ReportAt): Test {
@@ -267,7 +288,8 @@ function underRoots(doc: string | readonly string[], at: At, scope: Scope, repor
   const roots = written.map((root) => scope.root(root, report)).filter((root): root is Root => root !== undefined);
   if (scope.subject === 'result')
     report('CG_POLICY_OPERATOR', 'under looks at paths of arguments; a result has none that are resolved');
-  scope.paths.push(at.fieldPath);
+  if (at.fieldPath === undefined) report('CG_POLICY_OPERATOR', 'under looks at a path in the arguments of a call');
+  else scope.paths.push(at.fieldPath);
   const absent = missing(at);
   return (value, call) => {
     if (value === undefined) return absent;
