@@ -5,12 +5,13 @@ import { type Expr, ExpressionError } from './expression-parse.ts';
 import { sizeOf } from './expression-values.ts';
 import { allStrings, type FieldPath, typeName } from './field.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
+import { literalText, literalTexts, onText, TYPED } from './expression-functions.ts';
 import { suggest } from './nearest.ts';
 import { MAX_SCANNED, type Report } from './scope.ts';
-import { type Truth, Unsure } from './truth.ts';
+import { Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';
 
-const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString'];
+const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString', ...Object.keys(TYPED)];
 const METHODS = ['startsWith', 'endsWith', 'contains', 'matches', 'exists', 'all', 'size'];
 const LATER: Readonly<Record<string, string>> = {
   map: '.exists(x, ...) or .all(x, ...)',
@@ -18,11 +19,6 @@ const LATER: Readonly<Record<string, string>> = {
   exists_one: '.exists(x, ...)',
   lowerAscii: 'matches("(?i)...")',
   upperAscii: 'matches("(?i)...")',
-  host: 'matches on the URL',
-  cidr: 'matches on the address',
-  hour: 'an ask rule',
-  seen: 'an ask rule',
-  count: 'the obligation rate',
   spent: 'the obligation rate',
   rate: 'the obligation rate',
   approved: '`effect: ask`',
@@ -30,8 +26,9 @@ const LATER: Readonly<Record<string, string>> = {
   replace: 'matches',
   int: 'a number: text is never taken for one',
   string: 'a text: numbers are never taken for one',
-  timestamp: 'an ask rule',
-  duration: 'an ask rule',
+  now: 'hour("Europe/Berlin")',
+  timestamp: 'hour("Europe/Berlin")',
+  duration: 'a text such as "10m"',
 };
 
 function unknownFunction(name: string, at: number, isMethod: boolean): ExpressionError {
@@ -52,10 +49,17 @@ function unknownFunction(name: string, at: number, isMethod: boolean): Expressio
   );
 }
 
-/** Functions: has, size, under, glob, anyString. */
+/** Functions. */
 export function compileCall(expr: Expr & { kind: 'call' }, context: Context): Eval {
   const { name, args, at } = expr;
   if (!FUNCTIONS.includes(name)) throw unknownFunction(name, at, false);
+  const typed = Object.hasOwn(TYPED, name) ? TYPED[name] : undefined;
+  if (typed !== undefined) {
+    const [least, most] = typed.takes;
+    if (args.length < least || args.length > most)
+      throw new ExpressionError(`${name} takes ${least === most ? least : `${least} or ${most}`} values`, at);
+    return typed.compile(expr, context);
+  }
   const wanted = name === 'under' || name === 'glob' ? 2 : 1;
   if (args.length !== wanted)
     throw new ExpressionError(`${name} takes ${wanted === 1 ? 'one value' : 'two values'}`, at);
@@ -105,9 +109,7 @@ function compileUnder(expr: Expr & { kind: 'call' }, context: Context): Eval {
   const path = fieldOf(subject, context);
   if (path === undefined)
     throw new ExpressionError('under() needs a field of args', subject.at, 'write under(args.path, "${PROJECT}")');
-  const texts = (rootExpr.kind === 'list' ? rootExpr.items : [rootExpr]).map((item) =>
-    literalText(item, 'a root of under()'),
-  );
+  const texts = literalTexts(rootExpr, 'a root of under()');
   const report: Report = (code, message, remedy) => context.report(code, message, remedy, rootExpr.at);
   const roots = texts
     .map((text) => context.scope.root(text, report))
@@ -218,21 +220,4 @@ function compileWalk(expr: Expr & { kind: 'method' }, context: Context): Eval {
     }
     return unsure ?? !decisive;
   };
-}
-
-function onText(of: Eval, name: string, test: (text: string) => Truth): Eval {
-  return (call) => {
-    const text = of(call);
-    if (typeof text === 'string') return test(text);
-    return text instanceof Unsure ? text : new Unsure(`${name}() needs a text, found ${typeName(text)}`);
-  };
-}
-
-function literalText(expr: Expr, what: string): string {
-  if (expr.kind === 'literal' && typeof expr.value === 'string') return expr.value;
-  throw new ExpressionError(
-    `${what} must be written out as text`,
-    expr.at,
-    'patterns, globs and roots are never taken from what is judged',
-  );
 }

@@ -4,8 +4,9 @@ import { type Branch, conjunction, joined, leaf, negated } from './atoms.ts';
 import type { NodePath } from './document-types.ts';
 import { compileCall, compileMethod } from './expression-calls.ts';
 import { compileLiteral, type Context, type Eval } from './expression-context.ts';
-import { annotationFact, factOf, type Lookup, principalFact } from './expression-facts.ts';
+import { factOf, type Lookup, memberFact } from './expression-facts.ts';
 import { type Binary, describe, type Expr, ExpressionError, parseExpression, type Spans } from './expression-parse.ts';
+import { checkWords } from './expression-words.ts';
 import { arithmetic, isEqual, isIn, ordered } from './expression-values.ts';
 import { isObject, typeName } from './field.ts';
 import type { Condition, Report, Scope } from './scope.ts';
@@ -194,10 +195,15 @@ function staticType(expr: Expr): string {
     case 'binary':
       return expr.op === '+' || expr.op === '-' || expr.op === '*' ? 'a number' : 'boolean';
     case 'call':
-      return expr.name === 'size' ? 'a number' : 'any';
+      return staticTypeOfCall(expr.name);
     default:
       return 'any';
   }
+}
+
+function staticTypeOfCall(name: string): string {
+  if (name === 'weekday') return 'text';
+  return ['size', 'count', 'hour', 'minute'].includes(name) ? 'a number' : 'any';
 }
 
 function compileValue(expr: Expr, context: Context): Eval {
@@ -231,6 +237,7 @@ function compileValue(expr: Expr, context: Context): Eval {
       return (call) => arithmetic('-', 0, of(call));
     }
     case 'binary':
+      checkWords(expr);
       return (
         compareWithLiteral(expr.op, expr.left, expr.right, context) ??
         compileBinary(expr.op, compileValue(expr.left, context), compileValue(expr.right, context))
@@ -270,8 +277,8 @@ function compileLookup(expr: Expr, context: Context): Lookup {
     }
     case 'member':
       if (expr.of.kind === 'name' && !context.variables.has(expr.of.name)) {
-        if (expr.of.name === 'principal') return principalFact(expr);
-        if (expr.of.name === 'annotations') return annotationFact(expr, context.scope);
+        const fact = memberFact(expr.of.name, expr, context.scope);
+        if (fact !== undefined) return fact;
       }
       return memberOf(expr.of, expr.key, context);
     case 'index': {
@@ -326,11 +333,11 @@ function indexedMember(of: Lookup, key: Eval, owner: Expr): Lookup {
 /** The common case, kept short: something compared with a written-out number or text. */
 function compareWithLiteral(op: Binary, left: Expr, right: Expr, context: Context): Eval | undefined {
   if (right.kind !== 'literal' || left.kind === 'literal') return undefined;
-  const bound = compileLiteral(right, context);
-  const value = compileValue(left, context);
-  if (typeof bound === 'number') {
+  const isOrder = op === '<' || op === '<=' || op === '>' || op === '>=';
+  if (typeof right.value === 'number' && isOrder) {
+    const bound = right.value;
+    const value = compileValue(left, context);
     const below = op === '<' || op === '<=';
-    if (!below && op !== '>' && op !== '>=') return undefined;
     const orEqual = op === '<=' || op === '>=';
     const holds = (order: number): boolean => (order === 0 ? orEqual : order < 0 === below);
     return (call) => {
@@ -339,7 +346,9 @@ function compareWithLiteral(op: Binary, left: Expr, right: Expr, context: Contex
       return found === bound ? orEqual : found < bound === below;
     };
   }
-  if (typeof bound !== 'string' || (op !== '==' && op !== '!=')) return undefined;
+  if (typeof right.value !== 'string' || (op !== '==' && op !== '!=')) return undefined;
+  const bound = compileLiteral(right, context);
+  const value = compileValue(left, context);
   const wanted = op === '==';
   return (call) => {
     const found = value(call);

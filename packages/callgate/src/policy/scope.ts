@@ -2,6 +2,7 @@ import { messageOf } from '../model/error.ts';
 import { type ArgumentLookup, type Arguments, openArguments } from './argument.ts';
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
+import type { Principal } from '../model/principal.ts';
 import { compileGlob, type Glob } from './glob.ts';
 import type { Pattern } from './pattern.ts';
 import type { FieldPath } from './field.ts';
@@ -10,12 +11,26 @@ import type { Root } from './under.ts';
 /** Longest text a pattern is run on (UTF-16 units). */
 export const MAX_SCANNED = 1_048_576;
 
+/** What a rule looks at beyond names and principal. */
+export type Fact =
+  | 'subject'
+  | 'annotations'
+  | 'time'
+  | 'session'
+  | 'labels'
+  | 'findings'
+  | 'history'
+  | 'intent'
+  | 'http';
+
 /** What compiling a rule's conditions needs from outside, and what it finds out on the way. */
 export interface Scope {
   /** Effect of the rule: it decides how arrays are walked. */
   readonly effect: Effect | undefined;
   /** Whether the arguments or the result is looked at. */
   readonly subject: 'args' | 'result' | 'none';
+  /** The roles of a principal, with those that the policy gives it. */
+  readonly rolesOf: (principal: Principal) => readonly string[];
   readonly home: string | undefined;
   /** A top-level field of the arguments. */
   readonly argument: (key: string) => ArgumentLookup;
@@ -26,7 +41,7 @@ export interface Scope {
   readonly glob: (source: string, report: Report) => Glob | undefined;
   /** Fields whose paths must be resolved before deciding. */
   readonly paths: FieldPath[];
-  readonly uses: (fact: 'subject' | 'annotations') => void;
+  readonly uses: (fact: Fact) => void;
 }
 
 /** Adds an issue at the place being compiled; `offset` counts within its text. */

@@ -63,6 +63,18 @@ export function compileZone(zone: string, report: Report): ReadClock | undefined
   }
 }
 
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: MINUTE, h: 60 * MINUTE, d: 1_440 * MINUTE };
+/** A longer window would keep a history for ever. */
+const MAX_WINDOW = 366 * 1_440 * MINUTE;
+
+/** `30s`, `10m`, `1h`, `1d` in ms; undefined for anything else, or more than 366 days. */
+export function durationOf(text: string): number | undefined {
+  const match = /^([1-9][0-9]{0,8})([smhd])$/.exec(text);
+  if (match === null) return undefined;
+  const ms = Number(match[1]) * (UNITS[match[2] as string] as number);
+  return ms <= MAX_WINDOW ? ms : undefined;
+}
+
 function wallClock(format: Intl.DateTimeFormat, ms: number): WallClock | undefined {
   let hour = -1;
   let minute = -1;
