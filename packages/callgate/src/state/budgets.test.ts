@@ -82,6 +82,14 @@ describe.each(kinds)('%s budgets', (kind, make) => {
     expect(budgets.spent(KEY, TTL + 1)).toBe('1500');
   });
 
+  it('give back nothing of many reservations whose time is over, swept or not', () => {
+    const budgets = make();
+    const tokens = Array.from({ length: 60 }, () => reserved(budgets, [refund('10')]));
+    reserved(budgets, [refund('1')], TTL);
+    for (const token of tokens) budgets.release(token);
+    expect(budgets.spent(KEY, TTL)).toBe('601');
+  });
+
   it('reserve all or none, and name the first that refuses', () => {
     const budgets = make();
     const both = [refund('150'), refund('150', { key: 'team', max: '200' })];
@@ -172,6 +180,14 @@ describe.each(kinds)('%s budgets', (kind, make) => {
     reserved(budgets, [refund('100')], 10 * DAY + TTL);
     budgets.release(token);
     expect(budgets.spent(KEY, 0)).toBe('300');
+  });
+
+  it('reckon a lifetime from the latest time seen, also for a clock that has stepped back', () => {
+    const budgets = make();
+    reserved(budgets, [refund('1', { key: 'other' })], 10 * DAY);
+    reserved(budgets, [refund('100')], 0);
+    expect(budgets.spent(KEY, 11 * DAY)).toBe('100');
+    expect(budgets.spent(KEY, 12 * DAY)).toBe('0');
   });
 
   it('fail closed when more keys are in use than fit, and go on when old ones are forgotten', () => {

@@ -181,6 +181,15 @@ describe.each(kinds)('%s limits', (_kind, make) => {
     expect(limits.take([{ key: 'a', max: 1, windowMs: HOUR, burst: 4 }], 0).ok).toBe(true);
   });
 
+  it('do not let a bucket of a higher maximum drain that of a lower one under the same key', () => {
+    const limits = make();
+    const slow = { key: 'a', max: 1, windowMs: HOUR, burst: 1 };
+    const fast = { ...slow, max: 3600 };
+    expect(limits.take([slow, fast], 0).ok).toBe(true);
+    expect(limits.take([fast], 1000).ok).toBe(true);
+    expect(limits.take([slow], 2000)).toEqual({ ok: false, index: 0, retryAfterMs: HOUR - 2000 });
+  });
+
   it.each([
     ['a burst of none', { max: 5, burst: 0 }],
     ['a maximum of none', { max: 0, burst: 5 }],
