@@ -26,11 +26,23 @@ export function cellsOf(hints: readonly Hint[]): Cells {
   return { values: [...scalars, ...samples, undefined, ...lists, [], empty], isComplete: texts.isComplete };
 }
 
+/** The kinds of names: of texts that are not empty. */
+export function nameCells(hints: readonly Hint[]): {
+  readonly values: readonly string[];
+  readonly isComplete: boolean;
+} {
+  return textCells(hints, true);
+}
+
 /** Splits all texts by each language in turn; what stays has an example. */
-function textCells(hints: readonly Hint[]): { readonly values: readonly string[]; readonly isComplete: boolean } {
+function textCells(
+  hints: readonly Hint[],
+  areNames = false,
+): { readonly values: readonly string[]; readonly isComplete: boolean } {
   const algebra = new Algebra();
   let isComplete = true;
-  let regions: { readonly language: Regular; readonly example: string }[] = [{ language: algebra.all, example: 'x' }];
+  const whole = areNames ? algebra.then(algebra.any, algebra.all) : algebra.all;
+  let regions: { readonly language: Regular; readonly example: string }[] = [{ language: whole, example: 'x' }];
   const makers = hints.flatMap((hint) => [
     ...hint.languages,
     ...hint.texts.map(

@@ -1,0 +1,168 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { OPTIONS, callOf, policyOf } from '../testing.ts';
+import { type AnalysisOptions, can, compileGoal, differences } from './can.ts';
+
+const options: AnalysisOptions = { compile: OPTIONS, now: () => performance.now(), withinMs: 5_000 };
+const set = (rules: string, head = 'version: 1') => ({ policy: policyOf(rules, head), combine: 'first' as const });
+const ask = (rules: string, goal: string, head?: string) => can(set(rules, head), compileGoal(goal, OPTIONS), options);
+
+describe('can a call that fits a goal be allowed?', () => {
+  it.each<[string, string, string, 'yes' | 'no' | 'unknown']>([
+    ['what no rule names', ' - { id: a, match: { tool: read }, effect: allow }', 'tool == "write"', 'no'],
+    ['what a rule names', ' - { id: a, match: { tool: read }, effect: allow }', 'tool == "read"', 'yes'],
+    ['what a glob covers', ' - { id: a, match: { tool: "read_*" }, effect: allow }', 'tool == "read_file"', 'yes'],
+    [
+      'below a bound',
+      ' - { id: a, match: { tool: pay }, args: { n: { lt: 500 } }, effect: allow }',
+      'args.n >= 500',
+      'no',
+    ],
+    [
+      'between two bounds',
+      ' - { id: a, match: { tool: pay }, args: { n: { gt: 1 } }, effect: allow }',
+      'args.n < 2',
+      'yes',
+    ],
+    [
+      'a double space',
+      ` - { id: d, match: { tool: run }, args: { command: { contains: "rm -rf" } }, effect: deny }
+ - { id: a, match: { tool: run }, effect: allow }`,
+      'args.command.matches("rm\\\\s+-rf")',
+      'yes',
+    ],
+    [
+      'no double space where the pattern knows it',
+      ` - { id: d, match: { tool: run }, args: { command: { regex: 'rm\\s+-rf' } }, effect: deny }
+ - { id: a, match: { tool: run }, effect: allow }`,
+      'args.command.matches("rm\\\\s+-rf")',
+      'no',
+    ],
+    [
+      'a way up',
+      ' - { id: a, match: { tool: read }, args: { path: { startsWith: /safe/ } }, effect: allow }',
+      'args.path.contains("/../")',
+      'yes',
+    ],
+    [
+      'a way up that under sees',
+      ' - { id: a, match: { tool: read }, args: { path: { under: [/safe] } }, effect: allow }',
+      'args.path.startsWith("/etc")',
+      'unknown',
+    ],
+    [
+      'an array, where a rule looks at texts alone',
+      ` - { id: d, match: { tool: run }, when: 'has(args.command) && args.command == "rm"', effect: deny }
+ - { id: a, match: { tool: run }, effect: allow }`,
+      'has(args.command)',
+      'yes',
+    ],
+    ['a role nobody named', ' - { id: a, match: { tool: t, roles: [admin] }, effect: allow }', 'tool == "t"', 'yes'],
+    ['a prompt', ' - { id: a, match: { prompt: p }, effect: allow }', 'prompt == "p"', 'yes'],
+  ])('%s', (_what, rules, goal, answer) => {
+    const found = ask(rules, goal);
+    expect(found.answer).toBe(answer);
+  });
+
+  it('answers with a call that the engine allows', () => {
+    const found = ask(
+      ` - { id: d, match: { tool: run }, args: { command: { contains: "rm -rf" } }, effect: deny }
+ - { id: a, match: { tool: run }, args: { user: { in: [ann, bob] } }, effect: allow }`,
+      'args.command.matches(r"rm\\s+-rf")',
+    );
+    expect(found).toMatchObject({ answer: 'yes', witness: { outcomes: [{ effect: 'allow', rule: 'a' }] } });
+    const { args } = found.answer === 'yes' ? found.witness : { args: undefined };
+    expect(args).toMatchObject({ user: 'ann' });
+    expect((args as { command: string }).command).toMatch(/rm\s+-rf/);
+  });
+
+  it('never says no where a call is allowed', () => {
+    const text = fc.constantFrom('a', 'ab', 'b', 'ba', 'rm', '');
+    const matcher = fc.oneof(
+      text.map((by) => `{ startsWith: "${by}x" }`),
+      text.map((by) => `{ contains: "${by}a" }`),
+      text.map((by) => `{ not: { endsWith: "${by}b" } }`),
+      text.map((by) => `{ in: ["${by}", "a"] }`),
+      fc.constantFrom(
+        '{ regex: "^[ab]+$" }',
+        '{ glob: "a*b" }',
+        '{ exists: true }',
+        '{ gt: 1 }',
+        '{ le: 3 }',
+        '2',
+        'true',
+      ),
+    );
+    const rule = fc.record({
+      tool: fc.constantFrom('t', 'u', '"*"'),
+      fields: fc.dictionary(fc.constantFrom('x', 'y'), matcher, { minKeys: 1, maxKeys: 2 }),
+      effect: fc.constantFrom('allow', 'deny', 'ask'),
+    });
+    const value = fc.oneof(
+      text,
+      fc.constantFrom('abb', 'xa', 'ax', 1, 2, 3, 4, true, null, 'ab b'),
+      fc.array(text, { maxLength: 2 }),
+    );
+    const args = fc.dictionary(fc.constantFrom('x', 'y'), value);
+    const goals = [
+      'args.x.contains("a")',
+      'args.x == "ab" || args.y > 2',
+      'has(args.y)',
+      'tool == "t"',
+      '!args.x.startsWith("b")',
+    ];
+    fc.assert(
+      fc.property(
+        fc.array(rule, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(...goals),
+        fc.array(args),
+        (docs, goal, calls) => {
+          const rules = docs
+            .map(({ tool, fields, effect }, index) => {
+              const entries = Object.entries(fields).map(([key, matcherText]) => `${key}: ${matcherText}`);
+              return ` - { id: r${index}, match: { tool: ${tool} }, args: { ${entries.join(', ')} }, effect: ${effect} }`;
+            })
+            .join('\n');
+          let policy;
+          try {
+            policy = set(rules);
+          } catch {
+            return;
+          }
+          const rule_ = compileGoal(goal, OPTIONS);
+          const found = can(policy, rule_, options);
+          if (found.answer === 'yes') {
+            expect(policy.policy.decide(found.witness.call).effect).toBe('allow');
+            return;
+          }
+          expect(found.answer).toBe('no');
+          for (const one of calls)
+            for (const tool of ['t', 'u']) {
+              const call = callOf({ tool, args: one });
+              const fits = rule_.condition?.(call) === true;
+              rule_.forget();
+              if (fits) expect(policy.policy.decide(call).effect).not.toBe('allow');
+            }
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('what changes between two policies', () => {
+  it('has an example for each pair of rules', () => {
+    const before = set(' - { id: a, match: { tool: pay }, args: { n: { lt: 100 } }, effect: allow }');
+    const after = set(' - { id: b, match: { tool: pay }, args: { n: { lt: 50 } }, effect: allow }');
+    const found = differences(before, after, options);
+    expect(found.witnesses.map(({ args, outcomes }) => [args, outcomes.map(({ effect }) => effect)])).toEqual([
+      [{ n: 50 }, ['allow', 'deny']],
+    ]);
+    expect(found.isComplete).toBe(true);
+  });
+
+  it('is nothing between a policy and itself, certainly', () => {
+    const rules = ' - { id: a, match: { tool: "x*" }, args: { n: { regex: "a+b" } }, effect: allow }';
+    expect(differences(set(rules), set(rules), options)).toMatchObject({ witnesses: [], isComplete: true });
+  });
+});

@@ -1,0 +1,80 @@
+import type { Effect } from '../../model/decision.ts';
+import { compilePolicy } from '../compile.ts';
+import type { CompileOptions } from '../compile-documents.ts';
+import type { CompiledRule } from '../rule.ts';
+import type { Expand } from './hints.ts';
+import type { Ruleset } from './problem.ts';
+import { search, type Witness } from './search.ts';
+
+/** Whether any call that fits a goal can have an effect. `unknown` is never "no". */
+export type CanAnswer =
+  | { readonly answer: 'yes'; readonly witness: Witness }
+  | { readonly answer: 'no' }
+  | { readonly answer: 'unknown'; readonly why: readonly string[] };
+
+export interface AnalysisOptions {
+  readonly compile: CompileOptions;
+  /** Milliseconds on any clock. */
+  readonly now: () => number;
+  readonly withinMs: number;
+}
+
+const MOST_CHANGES = 64;
+
+/**
+ * Compiles a goal: an expression of the language over calls, such as `tool == "run" && args.command.contains("rm")`.
+ * @throws PolicyError whose places count within the goal
+ */
+export function compileGoal(text: string, options: CompileOptions): CompiledRule {
+  const rule = { id: 'goal', match: { server: '*' }, when: text, effect: 'allow' };
+  const source = { file: 'goal', text: JSON.stringify({ version: 1, rules: [rule] }) };
+  return compilePolicy([source], options).rules[0] as CompiledRule;
+}
+
+/**
+ * Looks for a call that fits the goal and is decided with `effect`. A witness was decided by the real engine; "no" is a proof
+ * that there is none, of any arguments, by any principal, at any time, for calls of tools, prompts and resources.
+ */
+export function can(set: Ruleset, goal: CompiledRule, options: AnalysisOptions, effect: Effect = 'allow'): CanAnswer {
+  const found = search({
+    sets: [set],
+    goal,
+    expand: expandOf(options.compile),
+    wanted: ([outcome]) => outcome?.effect === effect,
+    now: options.now,
+    withinMs: options.withinMs,
+    most: 1,
+  });
+  const [witness] = found.witnesses;
+  if (witness !== undefined) return { answer: 'yes', witness };
+  return found.isComplete ? { answer: 'no' } : { answer: 'unknown', why: found.why };
+}
+
+/** Calls that two policies decide differently. */
+export interface Differences {
+  /** One for each pair of effects and deciding rules. */
+  readonly witnesses: readonly Witness[];
+  /** Whether there is certainly nothing else. */
+  readonly isComplete: boolean;
+  readonly why: readonly string[];
+}
+
+/** Finds what changes from one policy to another: an example for each pair of rules that decide differently. */
+export function differences(before: Ruleset, after: Ruleset, options: AnalysisOptions): Differences {
+  return search({
+    sets: [before, after],
+    expand: expandOf(options.compile),
+    wanted: ([a, b]) => a?.effect !== b?.effect,
+    now: options.now,
+    withinMs: options.withinMs,
+    most: MOST_CHANGES,
+  });
+}
+
+/** Variables as the policy puts them in; one that is not set stays as it is written. */
+function expandOf({ variables }: CompileOptions): Expand {
+  return (text) =>
+    text.replaceAll(/\$\{([\w.]{1,100})\}/g, (whole, name: string) =>
+      Object.hasOwn(variables, name) ? (variables[name] ?? whole) : whole,
+    );
+}
