@@ -1,20 +1,24 @@
 import type { Call } from '../model/call.ts';
-import type { Decision } from '../model/decision.ts';
+import type { Decision, Obligation } from '../model/decision.ts';
 import { CallgateError } from '../model/error.ts';
 import { BASE_FILE, BASE_POLICY, basePolicy } from './base.ts';
+import type { Combine } from './document-types.ts';
 import type { PolicyDocument } from './document.ts';
 import { openEngine, type Verdict } from './engine.ts';
 import type { FieldPath } from './field.ts';
+import type { FindInclude } from './includes.ts';
 import { type Issue, PolicyError } from './issue.ts';
 import { isOperation } from './methods.ts';
 import { suggest } from './nearest.ts';
 import { unreachableRules } from './reachable.ts';
+import { compileRoles, type DeclaredRole, PLAIN_ROLES, type RoleTable } from './roles.ts';
 import { type CompiledRule, compileRule, type RuleSetting } from './rule.ts';
 import type { Pattern } from './pattern.ts';
 import { openTexts, type Report, type Texts } from './scope.ts';
 import type { Named } from './target.ts';
 import { lexicalPath } from './under.ts';
 import { Unsure } from './truth.ts';
+import { isHopeless, type Possible, type Static } from './visible.ts';
 
 /** A policy file's name, for places, and its text. */
 export interface PolicySource {
@@ -29,15 +33,23 @@ export interface CompileOptions {
   sha256(text: string): string;
   /** Real path of a root of `under`, where it is a link; called while compiling only. */
   realPath?(path: string): string | undefined;
+  /** Finds what `extends` and `imports` name; without it a policy cannot include other files. */
+  readonly include?: FindInclude;
 }
 
 /** One part of what judges: it decides on a call or abstains. */
 export interface PolicyLayer {
   /** `sha256:` and the digest of everything that decides. */
   readonly hash: string;
-  /** The written rules, in order; not those of the base layer. */
+  /** The written rules, in the order they are asked; not those of the base layer. */
   readonly rules: readonly CompiledRule[];
+  /** Which of the rules that match decides. `priority` is the order of `rules`, and like `first` from here on. */
+  readonly combine: Combine;
   consider(call: Call): Verdict;
+  /** Every effect that calls like this can come to, whatever their arguments. */
+  possible(known: Static): Possible;
+  /** The same for all resources whose URI begins with `prefix`. */
+  possibleUnder(known: Static, prefix: string): Possible;
   /** Fields of the arguments whose paths must be resolved before deciding. */
   pathsNeeded(named: Named): readonly FieldPath[];
   /** Whether a written rule could look at the arguments of such a call, or mask them. */
@@ -56,12 +68,20 @@ export interface PolicyLayer {
 export interface CompiledPolicy extends PolicyLayer {
   readonly name: string | undefined;
   readonly defaultEffect: 'deny' | 'allow' | 'ask';
+  /** Whether `default` is written; a layer above others decides by it only then. */
+  readonly isDefaultWritten: boolean;
+  /** shadow: it is to be evaluated and recorded beside what applies, not applied. */
+  readonly mode: 'enforce' | 'shadow';
   decide(call: Call): Decision;
+  /** Whether a list may show it to this principal: false when every call of it would be denied. */
+  visible(known: Static): boolean;
+  /** The same for a resource template, by the text that its URIs begin with. */
+  visibleUnder(known: Static, prefix: string): boolean;
 }
 
 /**
- * Compiles policy documents, read from `sources`, in order, into one policy with the built-in base layer below it. Loads
- * neither the YAML parser nor the pattern engine: `compilePattern` is handed in.
+ * Compiles policy documents, read from `sources`, in order (spliceIncludes), into one policy with the built-in base layer
+ * below it. Loads neither the YAML parser nor the pattern engine: `compilePattern` is handed in.
  * @throws PolicyError with every issue of every file
  */
 export function compileDocuments(
@@ -74,28 +94,91 @@ export function compileDocuments(
   const issues = documents.flatMap((document) => [...document.issues]);
   if (documents.length === 0) throw new PolicyError([nothingToCompile()]);
   const used = new Map<string, string>();
-  const rules: CompiledRule[] = [];
-  const places: { document: PolicyDocument; index: number }[] = [];
+  const combine = documentKey(documents, 'combine', issues) ?? 'first';
+  const reportIn =
+    (document: PolicyDocument): RuleSetting['reportAt'] =>
+    (path) =>
+    (code, message, remedy, offset) => {
+      issues.push(document.issueAt(path, code, message, remedy, offset));
+    };
+  const roles = compileRoles(declaredRoles(documents, reportIn), texts);
+  const placed: PlacedRule[] = [];
   for (const document of documents) {
-    const setting = settingOf(document, '', texts, options, used, issues);
+    const reportAt = reportIn(document);
+    const setting = settingOf(document, '', texts, options, used, roles, reportAt);
     for (const [index, doc] of (document.policy.rules ?? []).entries()) {
-      rules.push(compileRule(doc, ['rules', index], !document.broken.has(index), setting));
-      places.push({ document, index });
+      if (document.replaced?.has(doc.id) === true) continue;
+      if (doc.priority !== undefined && combine !== 'priority') {
+        const remedy = 'add `combine: priority`, or remove it';
+        reportAt(['rules', index, 'priority'])('CG_POLICY_PRIORITY', `priority does nothing with combine: ${combine}`, remedy);
+      }
+      const rule = compileRule(doc, ['rules', index], !document.broken.has(index), setting);
+      placed.push({ rule, document, index, priority: doc.priority ?? Number.POSITIVE_INFINITY });
     }
   }
-  issues.push(...duplicateIds(documents), ...conflictingDefaults(documents));
-  if (issues.length === 0) issues.push(...unreachableIssues(rules, places));
+  issues.push(...duplicateIds(documents));
+  const effect = documentKey(documents, 'default', issues);
+  const mode = documentKey(documents.filter(({ part }) => part === undefined), 'mode', issues) ?? 'enforce';
+  const asked = combine === 'priority' ? placed.toSorted((a, b) => a.priority - b.priority || 0) : placed;
+  if (issues.length === 0) issues.push(...unreachableIssues(asked, combine));
   if (issues.length > 0) throw new PolicyError(inOrder(issues));
 
-  const defaultEffect =
-    documents.map((document) => document.policy.default).find((effect) => effect !== undefined) ?? 'deny';
   return assemble({
     name: documents[0]?.policy.name,
     hash: hashOf(sources, used, options),
-    defaultEffect,
-    rules,
+    defaultEffect: effect ?? 'deny',
+    isDefaultWritten: effect !== undefined,
+    mode,
+    combine,
+    rules: asked.map(({ rule }) => rule),
     base: compileBase(texts, options),
   });
+}
+
+interface PlacedRule {
+  readonly rule: CompiledRule;
+  readonly document: PolicyDocument;
+  /** In the document. */
+  readonly index: number;
+  readonly priority: number;
+}
+
+/**
+ * What a key of the whole policy says: files named together must agree, a parent's holds where its child is silent, an
+ * import's never.
+ */
+function documentKey<K extends 'default' | 'combine' | 'mode'>(
+  documents: readonly PolicyDocument[],
+  key: K,
+  issues: Issue[],
+): PolicyDocument['policy'][K] | undefined {
+  const speaking = documents.filter(({ policy, part }) => part !== 'import' && policy[key] !== undefined);
+  const own = speaking.filter(({ part }) => part === undefined);
+  const [first] = own;
+  for (const document of own) {
+    const here = document.policy[key];
+    if (here === first?.policy[key]) continue;
+    const message = `${key} is ${String(here)} here and ${String(first?.policy[key])} in ${first?.file}`;
+    issues.push(document.issueAt([key], KEY_CODES[key], message, 'keep one of them'));
+  }
+  const said = first ?? speaking[0];
+  return said?.policy[key];
+}
+
+const KEY_CODES = { default: 'CG_POLICY_DEFAULT', combine: 'CG_POLICY_COMBINE', mode: 'CG_POLICY_MODE' } as const;
+
+/** Roles of all files; one that is declared twice is as the file nearest to the first has it. */
+function declaredRoles(
+  documents: readonly PolicyDocument[],
+  reportIn: (document: PolicyDocument) => RuleSetting['reportAt'],
+): ReadonlyMap<string, DeclaredRole> {
+  const declared = new Map<string, DeclaredRole>();
+  for (const document of documents) {
+    for (const [name, doc] of Object.entries(document.policy.roles ?? {})) {
+      if (!declared.has(name)) declared.set(name, { doc, path: ['roles', name], reportAt: reportIn(document) });
+    }
+  }
+  return declared;
 }
 
 /** The base layer, compiled with everything else; it is a constant, so it has no place to report to. */
@@ -107,6 +190,7 @@ function compileBase(texts: Texts, options: CompileOptions): readonly CompiledRu
     file: BASE_FILE,
     prefix: 'base:',
     texts,
+    roles: PLAIN_ROLES,
     home: options.variables['HOME'],
     expand: (text) => text,
     root: () => undefined,
@@ -119,35 +203,49 @@ interface Parts {
   readonly name: string | undefined;
   readonly hash: string;
   readonly defaultEffect: 'deny' | 'allow' | 'ask';
+  readonly isDefaultWritten: boolean;
+  readonly mode: 'enforce' | 'shadow';
+  readonly combine: Combine;
   readonly rules: readonly CompiledRule[];
   readonly base: readonly CompiledRule[];
 }
 
 function assemble(parts: Parts): CompiledPolicy {
-  const layer = openLayer(parts.hash, parts.rules, parts.base, (named) => defaultDecision(named, parts.defaultEffect));
+  const { hash, name, defaultEffect, isDefaultWritten, mode, combine, rules, base } = parts;
+  const layer = openLayer({ hash, rules, base, combine }, (named) => defaultDecision(named, defaultEffect));
   return {
     ...layer,
-    name: parts.name,
-    defaultEffect: parts.defaultEffect,
+    name,
+    defaultEffect,
+    isDefaultWritten,
+    mode,
+    visible: (known) => !isHopeless(layer.possible(known)),
+    visibleUnder: (known, prefix) => !isHopeless(layer.possibleUnder(known, prefix)),
     // The fallback of a whole policy decides, so nothing abstains.
     decide: (call) => layer.consider(call) as Decision,
   };
 }
 
+/** What a layer is made of. */
+export interface LayerRules {
+  readonly hash: string;
+  readonly rules: readonly CompiledRule[];
+  readonly base: readonly CompiledRule[];
+  readonly combine: Combine;
+}
+
 /** Opens a layer over rules; `fallback` is what it says when no rule decides. */
 export function openLayer(
-  hash: string,
-  rules: readonly CompiledRule[],
-  base: readonly CompiledRule[],
+  { hash, rules, base, combine }: LayerRules,
   fallback: (named: Named) => Verdict,
 ): PolicyLayer {
-  const engine = openEngine([...rules, ...base], fallback);
+  const engine = openEngine({ written: rules, base, combine }, fallback);
   const written = new Map([...base, ...rules].map((rule) => [rule.name, rule.file]));
   const looksAtArgs = rules.filter(
     (rule) =>
       rule.usesSubject ||
       rule.paths.length > 0 ||
-      rule.obligations.some((duty) => duty.kind === 'redact' && duty.on !== 'result'),
+      rule.obligations.some(looksAtArguments),
   );
   const judgesResults = rules.filter((rule) => rule.target.directions.has('result'));
   const isArgs = new Set(looksAtArgs);
@@ -163,7 +261,10 @@ export function openLayer(
   return {
     hash,
     rules,
+    combine,
     consider: engine.judge,
+    possible: engine.possible,
+    possibleUnder: engine.possibleUnder,
     pathsNeeded: engine.pathsNeeded,
     needsArgs: (server, method, tool) => looksAtArgs.length > 0 && args(server, method, tool),
     needsResult: (server, method, tool) => judgesResults.length > 0 && results(server, method, tool),
@@ -172,6 +273,12 @@ export function openLayer(
     layerOf: (rule) => written.get(rule) ?? (rule === 'default' ? 'default' : undefined),
     planCount: engine.planCount,
   };
+}
+
+/** Whether an obligation masks, changes or counts what the arguments say. */
+function looksAtArguments(duty: Obligation): boolean {
+  if (duty.kind === 'redact') return duty.on !== 'result';
+  return duty.kind === 'set' || duty.kind === 'clamp' || duty.kind === 'budget';
 }
 
 const MAX_ANSWERS = 4_096;
@@ -217,7 +324,8 @@ function settingOf(
   texts: Texts,
   options: CompileOptions,
   used: Map<string, string>,
-  issues: Issue[],
+  roles: RoleTable,
+  reportAt: RuleSetting['reportAt'],
 ): RuleSetting {
   const home = options.variables['HOME'];
   const expand = (text: string, report: Report): string | undefined =>
@@ -226,6 +334,7 @@ function settingOf(
     file: document.file,
     prefix,
     texts,
+    roles,
     home,
     expand,
     root(text, report) {
@@ -241,9 +350,7 @@ function settingOf(
       if (real !== undefined) used.set(`real path of ${written}`, real);
       return { written, real: real ?? written };
     },
-    reportAt: (path) => (code, message, remedy, offset) => {
-      issues.push(document.issueAt(path, code, message, remedy, offset));
-    },
+    reportAt,
   };
 }
 
@@ -293,7 +400,7 @@ function duplicateIds(documents: readonly PolicyDocument[]): Issue[] {
   const issues: Issue[] = [];
   for (const document of documents) {
     for (const [index, { id }] of (document.policy.rules ?? []).entries()) {
-      if (id === undefined) continue;
+      if (id === undefined || document.replaced?.has(id) === true) continue;
       const before = first.get(id);
       const report = (message: string, remedy: string): void => {
         issues.push(document.issueAt(['rules', index, 'id'], 'CG_POLICY_DUPLICATE_ID', message, remedy));
@@ -311,35 +418,31 @@ function duplicateIds(documents: readonly PolicyDocument[]): Issue[] {
   return issues;
 }
 
-function conflictingDefaults(documents: readonly PolicyDocument[]): Issue[] {
-  const named = documents.filter((document) => document.policy.default !== undefined);
-  const first = named[0];
-  return named
-    .filter((document) => document.policy.default !== first?.policy.default)
-    .map((document) =>
+/** A rule of an included file may be hidden by a file nearer to the first: overruling is what including is for. */
+function unreachableIssues(placed: readonly PlacedRule[], combine: Combine): Issue[] {
+  const hidden = unreachableRules(
+    placed.map(({ rule }) => rule),
+    combine,
+  );
+  return hidden.flatMap(({ index, hiddenBy }) => {
+    const { rule, document, index: inFile } = placed[index] as PlacedRule;
+    const { rule: other, document: otherDocument } = placed[hiddenBy] as PlacedRule;
+    if (document.part !== undefined && document !== otherDocument) return [];
+    const [message, remedy] =
+      combine === 'deny-overrides'
+        ? [`rule "${other.name}" decides on everything it matches`, `remove it, or narrow "${other.name}"`]
+        : [
+            `rule "${other.name}" before it decides on everything it matches`,
+            `move "${rule.name}" before "${other.name}", or remove it`,
+          ];
+    return [
       document.issueAt(
-        ['default'],
-        'CG_POLICY_DEFAULT',
-        `default is ${document.policy.default} here and ${first?.policy.default} in ${first?.file}`,
-        'keep one of them',
+        ['rules', inFile],
+        'CG_POLICY_UNREACHABLE',
+        `rule "${rule.name}" is never reached: ${message}`,
+        remedy,
       ),
-    );
-}
-
-function unreachableIssues(
-  rules: readonly CompiledRule[],
-  places: readonly { document: PolicyDocument; index: number }[],
-): Issue[] {
-  return unreachableRules(rules).map(({ index, hiddenBy }) => {
-    const { document, index: inFile } = places[index] as { document: PolicyDocument; index: number };
-    const name = rules[index]?.name ?? '';
-    const other = rules[hiddenBy]?.name ?? '';
-    return document.issueAt(
-      ['rules', inFile],
-      'CG_POLICY_UNREACHABLE',
-      `rule "${name}" is never reached: rule "${other}" before it decides on everything it matches`,
-      `move "${name}" before "${other}", or remove it`,
-    );
+    ];
   });
 }
 

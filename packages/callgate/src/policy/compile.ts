@@ -1,5 +1,6 @@
 import { compileDocuments, type CompiledPolicy, type CompileOptions, type PolicySource } from './compile-documents.ts';
 import { readDocument } from './document.ts';
+import { spliceIncludes } from './includes.ts';
 import { compilePattern } from './pattern.ts';
 
 export type { CompiledPolicy, CompileOptions, PolicyLayer, PolicySource } from './compile-documents.ts';
@@ -10,6 +11,6 @@ export type { CompiledPolicy, CompileOptions, PolicyLayer, PolicySource } from '
  * @throws PolicyError with every issue of every file
  */
 export function compilePolicy(sources: readonly PolicySource[], options: CompileOptions): CompiledPolicy {
-  const documents = sources.map((source) => readDocument(source.file, source.text));
-  return compileDocuments(documents, sources, options, compilePattern);
+  const { documents, texts } = spliceIncludes(sources, readDocument, options.include);
+  return compileDocuments(documents, texts, options, compilePattern);
 }

@@ -25,7 +25,7 @@ describe('a policy that does not load', () => {
     ['an unknown key', 'version: 1\nrulez: []\nrules: []', 'CG_POLICY_UNKNOWN_KEY', /"rulez"/, /"rules"/],
     ['a doubled key', 'version: 1\nrules: []\nrules: []', 'CG_POLICY_DUPLICATE_KEY', /twice/, /keep one/],
     ['a wrong default', 'version: 1\ndefault: block\nrules: []', 'CG_POLICY_VALUE', /"block"/, /"deny"/],
-    ['a later word', 'version: 1\nextends: x\nrules: []', 'CG_POLICY_NOT_YET', /"extends"/, /several files/],
+    ['a later word', 'version: 1\nsettings: {}\nrules: []', 'CG_POLICY_NOT_YET', /"settings"/, /callgate.yaml/],
     [
       'an anchor',
       `${rule(allow)}  - &x { id: q, match: { tool: z }, effect: deny }\n`,

@@ -2,6 +2,7 @@ import { type Document, isScalar, LineCounter, type Node, parseDocument } from '
 
 import { messageOf } from '../model/error.ts';
 import type { NodePath, PolicyDoc } from './document-types.ts';
+import type { Part } from './includes.ts';
 import type { Issue } from './issue.ts';
 import { type Reading, readNode } from './read-node.ts';
 import { POLICY_SHAPE } from './schema.ts';
@@ -18,6 +19,10 @@ export interface PolicyDocument {
   readonly issues: readonly Issue[];
   /** Rules (by index) that have issues of their own. */
   readonly broken: ReadonlySet<number>;
+  /** How the file is included by another one; undefined for one that was named itself. */
+  readonly part?: Part;
+  /** Of an included file: ids of rules that its child has for its own; those of this file do not count. */
+  readonly replaced?: ReadonlySet<string | undefined>;
   /** Makes an issue at a node; `offset` counts from the start of its text, where the text has no escapes. */
   issueAt(path: NodePath, code: string, message: string, remedy?: string, offset?: number): Issue;
   /** Lets the syntax tree go: compiled rules stay, their text need not. Issues made later stand at the beginning. */

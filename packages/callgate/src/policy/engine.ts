@@ -4,6 +4,8 @@ import type { Decision, Effect, Obligation } from '../model/decision.ts';
 import type { FieldPath } from './field.ts';
 import { openPlanCache } from './plan-cache.ts';
 import type { CompiledRule } from './rule.ts';
+import type { Combine } from './document-types.ts';
+import { type Possible, possibleEffects, type Static, staticCall, underPrefix } from './visible.ts';
 import { matchesNames, mayMatch, type Named, type Target } from './target.ts';
 import { Unsure } from './truth.ts';
 
@@ -15,17 +17,22 @@ export interface Abstention {
 export type Verdict = Decision | Abstention;
 
 /** The rules that can match one kind of message, with all that does not depend on its arguments worked out. */
-interface Plan {
+export interface Plan {
   /** The verdict, when no condition is left to ask. */
   readonly constant: Verdict | undefined;
+  /** In the order they are asked: the first that matches decides. */
   readonly deciding: readonly Candidate[];
+  /** Where every rule that matches counts: up to where in `deciding` rules have obligations that join a decision. */
+  readonly joining: number;
+  /** Where every rule that matches counts: those of the base layer, asked when none of `deciding` matches. */
+  readonly below: readonly Candidate[];
   /** Rules without an effect that have a condition. */
   readonly adding: readonly Candidate[];
   readonly fallback: Verdict;
   readonly paths: readonly FieldPath[];
 }
 
-interface Candidate {
+export interface Candidate {
   readonly rule: CompiledRule;
   readonly condition: CompiledRule['condition'];
   /** Allow: an error in the condition does not match. */
@@ -33,9 +40,16 @@ interface Candidate {
   readonly decision: Decision;
 }
 
-/** Judges messages by a list of rules: the first that matches decides, rules without an effect add their obligations. */
+/**
+ * Judges messages by a list of rules. Which of those that match decides is the mode's: the first, or the most restrictive.
+ * Rules without an effect add their obligations.
+ */
 export interface Engine {
   readonly judge: (call: Call) => Verdict;
+  /** Every effect that a call of these names and this principal can come to, whatever else it says. */
+  readonly possible: (known: Static) => Possible;
+  /** The same for all resources whose URI begins with a text. */
+  readonly possibleUnder: (known: Static, prefix: string) => Possible;
   readonly pathsNeeded: (named: Named) => readonly FieldPath[];
   /** Whether some rule that `wanted` picks could match such a message. */
   concerns(
@@ -52,6 +66,7 @@ export interface Engine {
 /** Names longer than this are refused unread; URIs may be longer. */
 const MAX_NAME = 4_096;
 const MAX_URI = 65_536;
+const OPEN_URI: ReadonlySet<string> = new Set(['uri']);
 const EMPTY: readonly never[] = Object.freeze([]);
 const SEVERITY: Readonly<Record<Effect | 'abstain', number>> = { abstain: -1, allow: 0, defer: 1, ask: 2, deny: 3 };
 
@@ -60,18 +75,36 @@ export function severity(effect: Effect | 'abstain'): number {
   return SEVERITY[effect];
 }
 
+/** What an engine judges by. */
+export interface EngineRules {
+  /** In the order they are asked. */
+  readonly written: readonly CompiledRule[];
+  /** Asked after them, the first that matches decides. */
+  readonly base: readonly CompiledRule[];
+  readonly combine: Combine;
+}
+
 /**
- * Opens an engine over rules in order. `fallback` gives the verdict when none decides; it is asked once for each kind of
- * message, so it may use names only.
+ * Opens an engine over rules. `fallback` gives the verdict when none decides; it is asked once for each kind of message, so
+ * it may use names only.
  */
-export function openEngine(rules: readonly CompiledRule[], fallback: (named: Named) => Verdict): Engine {
+export function openEngine(
+  { written, base, combine }: EngineRules,
+  fallback: (named: Named) => Verdict,
+): Engine {
+  const rules = [...written, ...base];
   const index = indexRules(rules);
+  const isBase = new Set(base);
+  const build = (candidates: readonly CompiledRule[], named: Named): Plan =>
+    combine === 'deny-overrides'
+      ? overridingPlan(candidates, isBase, fallback(named))
+      : buildPlan(candidates, fallback(named));
   const cache = openPlanCache<Plan>(index.names);
   const forgets = [...new Set(rules.map((rule) => rule.forget))];
   const planOf = (named: Named): Plan => {
     const hit = cache.get(named);
     if (hit !== undefined) return hit;
-    const plan = isOversized(named) ? oversizedPlan() : buildPlan(index.candidates(named), named, fallback(named));
+    const plan = isOversized(named) ? oversizedPlan() : build(index.candidates(named), named);
     cache.set(named, plan);
     return plan;
   };
@@ -87,6 +120,22 @@ export function openEngine(rules: readonly CompiledRule[], fallback: (named: Nam
         for (const forget of forgets) forget();
       }
     },
+    possible(known) {
+      try {
+        return possibleEffects(planOf(known), staticCall(known));
+      } finally {
+        for (const forget of forgets) forget();
+      }
+    },
+    possibleUnder(known, prefix) {
+      const named: Static = { ...known, uri: prefix };
+      const concerned = rules.flatMap((rule) => underPrefix(rule, named, prefix));
+      try {
+        return possibleEffects(build(concerned, named), staticCall(named, OPEN_URI));
+      } finally {
+        for (const forget of forgets) forget();
+      }
+    },
     pathsNeeded: (named) => planOf(named).paths,
     concerns: (direction, server, method, tool, wanted) =>
       rules.some((rule) => wanted(rule) && mayMatch(rule.target, direction, server, method, tool)),
@@ -95,19 +144,41 @@ export function openEngine(rules: readonly CompiledRule[], fallback: (named: Nam
 }
 
 function evaluate(plan: Plan, call: Call): Verdict {
-  let verdict = plan.fallback;
-  for (const candidate of plan.deciding) {
-    const truth = candidate.condition === undefined ? true : candidate.condition(call);
-    if (truth === true) {
-      verdict = candidate.decision;
-      break;
-    }
-    if (truth !== false && !candidate.permissive) {
-      verdict = indeterminate(candidate, truth, candidate.decision.effect);
-      break;
-    }
-  }
+  const verdict = plan.joining > 0 ? united(plan, call) : firstOf(plan, call);
   return plan.adding.length === 0 ? verdict : withAdded(plan.adding, call, verdict);
+}
+
+function firstOf(plan: Plan, call: Call): Verdict {
+  return firstMatch(plan.deciding, call) ?? firstMatch(plan.below, call) ?? plan.fallback;
+}
+
+function firstMatch(candidates: readonly Candidate[], call: Call): Decision | undefined {
+  for (const candidate of candidates) {
+    const truth = candidate.condition === undefined ? true : candidate.condition(call);
+    if (truth === true) return candidate.decision;
+    if (truth !== false && !candidate.permissive) return indeterminate(candidate, truth, candidate.decision.effect);
+  }
+  return undefined;
+}
+
+/** The first match, with the obligations of every other rule that matches, or whose condition cannot be told. */
+function united(plan: Plan, call: Call): Verdict {
+  const { deciding, joining } = plan;
+  let verdict: Verdict | undefined;
+  const joined: Obligation[] = [];
+  for (let position = 0; position < deciding.length; position++) {
+    if (verdict !== undefined && position >= joining) break;
+    const candidate = deciding[position] as Candidate;
+    const { rule, condition, permissive } = candidate;
+    if (verdict !== undefined && rule.obligations.length === 0) continue;
+    const truth = condition === undefined ? true : condition(call);
+    if (truth === false) continue;
+    if (verdict !== undefined || (truth !== true && permissive)) joined.push(...rule.obligations);
+    else if (truth === true) verdict = candidate.decision;
+    else verdict = indeterminate(candidate, truth, candidate.decision.effect);
+  }
+  verdict ??= firstMatch(plan.below, call) ?? plan.fallback;
+  return joined.length === 0 ? verdict : { ...verdict, obligations: [...verdict.obligations, ...joined] };
 }
 
 /** Obligations of rules without an effect; one whose condition cannot be told refuses the call, for it might be due. */
@@ -139,6 +210,7 @@ function indeterminate(
     reason: `indeterminate: ${unsure.cause}; ${candidate.rule.reason}`,
     obligations,
     indeterminate: unsure.cause,
+    ...retryAfter(candidate.rule),
   };
 }
 
@@ -153,29 +225,69 @@ function faulty(cause: unknown): Decision {
   };
 }
 
-function buildPlan(rules: readonly CompiledRule[], named: Named, fallback: Verdict): Plan {
-  const fixed = rules.filter((rule) => rule.effect === undefined && rule.condition === undefined);
-  const adding = rules
-    .filter((rule) => rule.effect === undefined && rule.condition !== undefined)
-    .map((rule) => candidateOf(rule, []));
+function buildPlan(rules: readonly CompiledRule[], fallback: Verdict): Plan {
+  const { fixed, adding, last } = addingParts(rules, fallback);
   const deciding: Candidate[] = [];
   for (const rule of rules) {
     if (rule.effect === undefined) continue;
     deciding.push(candidateOf(rule, fixed));
     if (rule.condition === undefined) break;
   }
-  const added = fixed.flatMap((rule) => rule.obligations);
-  const last: Verdict =
-    added.length === 0 ? fallback : { ...fallback, obligations: [...fallback.obligations, ...added] };
   const first = deciding[0];
   const isConstant = adding.length === 0 && (first === undefined || first.condition === undefined);
   return {
     constant: isConstant ? (first?.decision ?? last) : undefined,
     deciding,
+    joining: 0,
+    below: EMPTY,
     adding,
     fallback: last,
     paths: pathsOf(rules),
   };
+}
+
+/**
+ * The plan where the most restrictive of all rules that match decides: they are asked in that order, in the file's among
+ * equals. Behind one that always matches only obligations are left to add.
+ */
+function overridingPlan(rules: readonly CompiledRule[], isBase: ReadonlySet<CompiledRule>, fallback: Verdict): Plan {
+  const { fixed, adding, last } = addingParts(rules, fallback);
+  const strictestFirst = rules
+    .filter((rule) => rule.effect !== undefined && !isBase.has(rule))
+    .toSorted((a, b) => SEVERITY[b.effect as Effect] - SEVERITY[a.effect as Effect]);
+  const certain = strictestFirst.findIndex((rule) => rule.condition === undefined);
+  const deciding = strictestFirst
+    .filter((rule, position) => certain < 0 || position <= certain || rule.obligations.length > 0)
+    .map((rule) => candidateOf(rule, fixed));
+  const below = rules
+    .filter((rule) => rule.effect !== undefined && isBase.has(rule))
+    .map((rule) => candidateOf(rule, fixed));
+  const joining = deciding.findLastIndex(({ rule }) => rule.obligations.length > 0) + 1;
+  const first = deciding[0] ?? below[0];
+  const isConstant =
+    adding.length === 0 && joining === 0 && (first === undefined || first.condition === undefined);
+  return {
+    constant: isConstant ? (first?.decision ?? last) : undefined,
+    deciding,
+    joining,
+    below,
+    adding,
+    fallback: last,
+    paths: pathsOf(rules),
+  };
+}
+
+/** What rules without an effect come to: those that always add, those that are asked, and the fallback with the former. */
+function addingParts(
+  rules: readonly CompiledRule[],
+  fallback: Verdict,
+): { readonly fixed: readonly CompiledRule[]; readonly adding: readonly Candidate[]; readonly last: Verdict } {
+  const effectless = rules.filter((rule) => rule.effect === undefined);
+  const fixed = effectless.filter((rule) => rule.condition === undefined);
+  const adding = effectless.filter((rule) => rule.condition !== undefined).map((rule) => candidateOf(rule, []));
+  const added = fixed.flatMap((rule) => rule.obligations);
+  const last = added.length === 0 ? fallback : { ...fallback, obligations: [...fallback.obligations, ...added] };
+  return { fixed, adding, last };
 }
 
 /** The decision of a rule, with the obligations of those that join it without a condition. */
@@ -190,8 +302,13 @@ function candidateOf(rule: CompiledRule, joining: readonly CompiledRule[]): Cand
       rule: rule.name,
       reason: rule.reason,
       obligations: obligations.length === 0 ? EMPTY : obligations,
+      ...retryAfter(rule),
     },
   };
+}
+
+function retryAfter({ retryAfterMs }: CompiledRule): { readonly retryAfterMs?: number } {
+  return retryAfterMs === undefined ? {} : { retryAfterMs };
 }
 
 function pathsOf(rules: readonly CompiledRule[]): readonly FieldPath[] {
@@ -212,7 +329,7 @@ function oversizedPlan(): Plan {
     reason: 'a name in the message is too long to be judged',
     obligations: EMPTY,
   };
-  return { constant, deciding: EMPTY, adding: EMPTY, fallback: constant, paths: EMPTY };
+  return { constant, deciding: EMPTY, joining: 0, below: EMPTY, adding: EMPTY, fallback: constant, paths: EMPTY };
 }
 
 interface RuleIndex {

@@ -1,7 +1,8 @@
 export type { CompiledPolicy, CompileOptions, PolicyLayer, PolicySource } from './compile-documents.ts';
 export type { FieldPath } from './field.ts';
+export type { FindInclude, IncludedFile, IncludeRefusal } from './includes.ts';
 export { type Issue, PolicyError } from './issue.ts';
-export { combine, tightenOnly } from './layers.ts';
+export { ceiling, combine, tightenOnly } from './layers.ts';
 export { type DocumentCache, type LoadedPolicy, loadPolicy } from './load.ts';
 export { OBSERVE_POLICY } from './observe.ts';
 export { plainPath } from './under.ts';

@@ -2,6 +2,7 @@ import { ExactNumber } from '../model/json.ts';
 import { compileDocuments, type CompiledPolicy, type CompileOptions, type PolicySource } from './compile-documents.ts';
 import type { PolicyDoc } from './document-types.ts';
 import type { PolicyDocument } from './document.ts';
+import { spliceIncludes } from './includes.ts';
 import { PolicyError } from './issue.ts';
 import type { Pattern } from './pattern.ts';
 
@@ -31,11 +32,15 @@ export async function loadPolicy(
   options: CompileOptions,
   cache?: DocumentCache,
 ): Promise<LoadedPolicy> {
-  const remembered = cache === undefined ? undefined : rememberedDocuments(sources, cache);
+  const remembered =
+    cache === undefined
+      ? undefined
+      : spliceIncludes(sources, (file, text) => rememberedDocument(file, text, cache), options.include);
   if (remembered !== undefined) {
     try {
       const patterns = new DeferredPatterns();
-      const policy = compileDocuments(remembered, sources, options, (source) => patterns.add(source));
+      const { documents, texts } = remembered;
+      const policy = compileDocuments(documents, texts, options, (source) => patterns.add(source));
       return { policy, complete: patterns.compile() };
     } catch (error) {
       // Only a text that was parsed says where it is wrong.
@@ -43,11 +48,11 @@ export async function loadPolicy(
     }
   }
   const { readDocument } = await import('./document.ts');
-  const documents = sources.map((source) => readDocument(source.file, source.text));
-  const policy = await compileWithPatterns(documents, sources, options);
+  const { documents, texts } = spliceIncludes(sources, readDocument, options.include);
+  const policy = await compileWithPatterns(documents, texts, options);
   for (const [index, document] of documents.entries()) {
     const json = plainJson(document.policy);
-    if (json !== undefined) cache?.put(sources[index]!.text, json);
+    if (json !== undefined) cache?.put(texts[index]!.text, json);
   }
   return { policy, complete: Promise.resolve() };
 }
@@ -98,16 +103,11 @@ async function compileWithPatterns(
   return compileDocuments(documents, sources, options, compilePattern);
 }
 
-/** The documents of all texts as the cache has them; undefined unless it has every one. */
-function rememberedDocuments(sources: readonly PolicySource[], cache: DocumentCache): PolicyDocument[] | undefined {
-  const documents: PolicyDocument[] = [];
-  for (const { file, text } of sources) {
-    const json = cache.get(text);
-    const policy: Partial<PolicyDoc> | undefined = json === undefined ? undefined : parseBare(json);
-    if (policy === undefined) return undefined;
-    documents.push(documentOf(file, policy));
-  }
-  return documents;
+/** The document of a text as the cache has it; undefined when it has none. */
+function rememberedDocument(file: string, text: string, cache: DocumentCache): PolicyDocument | undefined {
+  const json = cache.get(text);
+  const policy: Partial<PolicyDoc> | undefined = json === undefined ? undefined : parseBare(json);
+  return policy === undefined ? undefined : documentOf(file, policy);
 }
 
 function documentOf(file: string, policy: Partial<PolicyDoc>): PolicyDocument {

@@ -1,4 +1,6 @@
 import type { Direction } from '../model/call.ts';
+import type { Combine } from './document-types.ts';
+import { severity } from './engine.ts';
 import { isOperation, KNOWN_METHODS } from './methods.ts';
 import type { CompiledRule } from './rule.ts';
 import { coversMethod, type Names, type Target } from './target.ts';
@@ -7,26 +9,38 @@ import { coversMethod, type Names, type Target } from './target.ts';
 const MAX_WIDE = 500;
 
 /**
- * Rules that can never decide, because a rule before them decides, without condition, on everything they match.
- * Conservative: what it names is certainly unreachable.
+ * Rules that can never decide, because another one that is asked before them decides, without condition, on everything they
+ * match. With `deny-overrides` the more restrictive are asked first, and a rule whose obligations join a decision is never
+ * idle. Conservative: what it names is certainly unreachable.
+ * @param rules in the order they are asked
  * @returns for each such rule its index and the one that hides it
  */
 export function unreachableRules(
   rules: readonly CompiledRule[],
+  combine: Combine = 'first',
 ): readonly { readonly index: number; readonly hiddenBy: number }[] {
   const found: { index: number; hiddenBy: number }[] = [];
   const byTool = new Map<string, number[]>();
   const wide: number[] = [];
-  for (const [index, rule] of rules.entries()) {
+  for (const index of askedOrder(rules, combine)) {
+    const rule = rules[index] as CompiledRule;
     if (rule.effect === undefined) continue;
     const narrow = [...(rule.target.tool?.exact ?? [])].slice(0, 1).flatMap((tool) => byTool.get(tool) ?? []);
     const hiddenBy = [...wide, ...narrow].find((earlier) =>
       covers((rules[earlier] as CompiledRule).target, rule.target),
     );
-    if (hiddenBy !== undefined) found.push({ index, hiddenBy });
+    const isJoining = combine === 'deny-overrides' && rule.obligations.length > 0;
+    if (hiddenBy !== undefined && !isJoining) found.push({ index, hiddenBy });
     else if (rule.condition === undefined) remember(rule.target, index, byTool, wide);
   }
   return found;
+}
+
+function askedOrder(rules: readonly CompiledRule[], combine: Combine): readonly number[] {
+  const order = [...rules.keys()];
+  if (combine !== 'deny-overrides') return order;
+  const rank = (index: number): number => severity(rules[index]?.effect ?? 'abstain');
+  return order.toSorted((a, b) => rank(b) - rank(a));
 }
 
 function remember(target: Target, index: number, byTool: Map<string, number[]>, wide: number[]): void {

@@ -113,7 +113,8 @@ function readMap(node: YAMLMap, shape: Shape & { kind: 'map' | 'fields' }, path:
   const out: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   const seen = new Set<string>();
   const known = shape.kind === 'map' ? Object.keys(shape.keys) : [];
-  if (node.items.length === 0) reportEmpty(node, known, path, reading);
+  const mayBeEmpty = shape.kind === 'map' && shape.mayBeEmpty === true;
+  if (node.items.length === 0 && !mayBeEmpty) reportEmpty(node, known, path, reading);
   for (const pair of node.items) {
     const keyNode = pair.key as Node;
     const key = isScalar(keyNode) ? String(keyNode.source ?? keyNode.value) : undefined;
@@ -275,7 +276,9 @@ function readScalar(node: Scalar, shape: Shape, path: NodePath, reading: Reading
 }
 
 function patternRemedy(path: NodePath): string {
-  if (path.at(-1) === 'per') return 'write 10s, 1m, 1h, 1d, or a number of seconds';
+  if (path.at(-1) === 'from' || path.at(-1) === 'to') return 'write HH:MM, from "00:00" to "24:00"';
+  if (path.at(-1) === 'sha256') return 'write the 64 hex digits that `sha256sum` prints';
+  if (path.at(-1) === 'per' || path.at(-1) === 'retryAfter') return 'write 10s, 1m, 1h, 1d, or a number of seconds';
   return 'use letters, digits and . _ / - (at most 100), beginning with a letter or digit';
 }
 

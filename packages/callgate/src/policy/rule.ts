@@ -1,12 +1,15 @@
 import type { Effect, Obligation } from '../model/decision.ts';
 import type { NodePath, RuleDoc } from './document-types.ts';
 import { type Atom, atomsOf, type Branch, type ConditionTree, joined, leaf } from './atoms.ts';
-import { compileExpression } from './expression.ts';
 import type { FieldPath } from './field.ts';
 import { flow } from './flow.ts';
-import { compileObligations } from './obligations.ts';
+import { compileObligations, durationMs } from './obligations.ts';
 import { compileField } from './operators.ts';
-import type { Condition, Report, Scope, Texts } from './scope.ts';
+import { compileWhen } from './when.ts';
+import type { Condition, Fact, Report, Scope, Texts } from './scope.ts';
+import type { RoleTable } from './roles.ts';
+import { compileSchedule } from './schedule.ts';
+import { checkTags } from './tags.ts';
 import { annotationsHold, compileTarget, type Target } from './target.ts';
 import { Unsure } from './truth.ts';
 import type { Root } from './under.ts';
@@ -27,10 +30,16 @@ export interface CompiledRule {
   readonly tree: ConditionTree | undefined;
   readonly atoms: readonly Atom[];
   readonly obligations: readonly Obligation[];
+  /** Of a rule that defers. */
+  readonly retryAfterMs?: number;
   readonly paths: readonly FieldPath[];
   readonly usesSubject: boolean;
   readonly usesAnnotations: boolean;
+  /** What the conditions look at beyond names and principal: the gate fetches no more than that. */
+  readonly facts: ReadonlySet<Fact>;
   readonly file: string;
+  /** What it was compiled from; for tools that analyse the policy. */
+  readonly doc: RuleDoc;
   /** Where it stands in its file. */
   readonly path: NodePath;
   /** Ends a decision: what the conditions remembered of a call is dropped. */
@@ -42,6 +51,7 @@ export interface RuleSetting {
   readonly file: string;
   readonly prefix: string;
   readonly texts: Texts;
+  readonly roles: RoleTable;
   readonly home: string | undefined;
   readonly expand: (text: string, report: Report) => string | undefined;
   readonly root: (text: string, report: Report) => Root | undefined;
@@ -53,11 +63,12 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
   const { texts, reportAt } = setting;
   const target = compileTarget(doc.match ?? {}, [...path, 'match'], texts, reportAt);
   const name = `${setting.prefix}${doc.id ?? '?'}`;
-  const uses = { subject: false, annotations: target.annotations !== undefined };
+  const facts = new Set<Fact>(target.annotations === undefined ? [] : ['annotations']);
   const paths: FieldPath[] = [];
   const scope: Scope = {
     effect: doc.effect,
     subject: subjectOf(target),
+    rolesOf: setting.roles.rolesOf,
     home: setting.home,
     argument: texts.arguments.lookup,
     expand: setting.expand,
@@ -65,11 +76,11 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     pattern: texts.pattern,
     glob: texts.glob,
     paths,
-    uses: (fact) => {
-      uses[fact] = true;
-    },
+    uses: (fact) => void facts.add(fact),
   };
   if (isWhole) checkSense(doc, path, target, reportAt);
+  if (target.roles !== undefined) setting.roles.check(target.roles, reportAt([...path, 'match', 'roles']));
+  checkTags(doc.tags ?? [], [...path, 'tags'], reportAt);
   const parts = conditionParts(doc, path, target, scope, reportAt);
   const branch = parts.length === 0 ? undefined : joined('all', parts);
   let tree: ConditionTree | undefined;
@@ -78,11 +89,12 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     name,
     target.directions,
     [...path, 'obligations'],
-    texts,
+    scope,
     reportAt,
   );
   return {
     name,
+    doc,
     effect: doc.effect,
     reason: doc.reason ?? usualReason(name, doc.effect),
     description: doc.description,
@@ -97,14 +109,18 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
       return atomsOf(this.tree);
     },
     obligations,
+    ...(doc.effect === 'defer' ? { retryAfterMs: durationMs(doc.retryAfter ?? DEFAULT_RETRY_AFTER) } : {}),
     paths,
-    usesSubject: uses.subject,
-    usesAnnotations: uses.annotations,
+    usesSubject: facts.has('subject'),
+    usesAnnotations: facts.has('annotations'),
+    facts,
     file: setting.file,
     path,
     forget: texts.arguments.forget,
   };
 }
+
+const DEFAULT_RETRY_AFTER = '60s';
 
 /** What a rule's conditions look at: arguments on the way there, the result on the way back. */
 function subjectOf(target: Target): Scope['subject'] {
@@ -128,11 +144,19 @@ function checkSense(doc: RuleDoc, path: NodePath, target: Target, reportAt: Rule
       'remove it: on an error allow does not match, and deny, ask and defer do',
     );
   }
-  if ((doc.effect === 'deny' || doc.effect === 'defer') && (doc.obligations ?? []).length > 0) {
+  const refuses = doc.effect === 'deny' || doc.effect === 'defer';
+  if (refuses && doc.obligations?.some((duty) => duty.log === undefined && duty.alert === undefined) === true) {
     reportAt([...path, 'obligations'])(
       'CG_POLICY_OBLIGATION',
-      `rule "${doc.id}" refuses the call: nothing passes that its obligations could apply to`,
+      `rule "${doc.id}" refuses the call: nothing passes that its obligations could apply to, except log and alert`,
       'put them on a rule without an effect, or remove them',
+    );
+  }
+  if (doc.retryAfter !== undefined && doc.effect !== 'defer') {
+    reportAt([...path, 'retryAfter'])(
+      'CG_POLICY_VALUE',
+      `retryAfter is for rules with effect: defer, and rule "${doc.id}" has ${doc.effect ?? 'none'}`,
+      'remove it, or write `effect: defer`',
     );
   }
   if (doc.args !== undefined && subjectOf(target) !== 'args') {
@@ -156,12 +180,23 @@ function conditionParts(
   if (roles !== undefined)
     parts.push(
       leaf(
-        (call) => call.principal.roles.some((role) => roles.test(role)),
+        (call) => scope.rolesOf(call.principal).some((role) => roles.test(role)),
         [...path, 'match', 'roles'],
         () => `roles: ${flow(doc.match.roles)}`,
-        (call) => call.principal.roles,
+        (call) => scope.rolesOf(call.principal),
       ),
     );
+  if (doc.schedule !== undefined) {
+    scope.uses('time');
+    parts.push(
+      leaf(
+        compileSchedule(doc.schedule, [...path, 'schedule'], reportAt),
+        [...path, 'schedule'],
+        () => `schedule: ${flow(doc.schedule)}`,
+        (call) => call.time,
+      ),
+    );
+  }
   if (annotations !== undefined) {
     const isEffectless = scope.effect === undefined;
     parts.push(
@@ -178,8 +213,7 @@ function conditionParts(
   for (const [field, matcher] of Object.entries(doc.args ?? {})) {
     parts.push(compileField(field, matcher, [...path, 'args', field], scope, reportAt));
   }
-  if (doc.when !== undefined)
-    parts.push(compileExpression(doc.when, scope, [...path, 'when'], reportAt([...path, 'when'])));
+  if (doc.when !== undefined) parts.push(compileWhen(doc.when, [...path, 'when'], scope, reportAt));
   return parts;
 }
 

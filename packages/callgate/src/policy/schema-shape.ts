@@ -13,6 +13,8 @@ export type Shape =
       readonly kind: 'map';
       readonly keys: Keys;
       readonly one?: boolean;
+      /** `{}` says something. */
+      readonly mayBeEmpty?: true;
       readonly aliases?: Words;
       readonly notYet?: Words;
     }
