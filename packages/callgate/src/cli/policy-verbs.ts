@@ -13,6 +13,14 @@ export const VERBS: readonly Command[] = [
     load: async () => (await import('./policy-check.ts')).policyCheck,
   },
   {
+    name: 'lint',
+    summary: 'find rules that never decide, and ones that are wider or narrower than they look',
+    usage: ['callgate policy lint [<file>...] [--strict] [--json]'],
+    flags: [['--strict', 'end with 1 for warnings too'], JSON_FLAG],
+    examples: ['callgate policy lint policy.yaml'],
+    load: async () => (await import('./policy-lint.ts')).policyLint,
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of a policy file, for editors',
     usage: ['callgate policy schema'],
