@@ -1,0 +1,230 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
+import { pathResolver } from '../gate/facts.ts';
+import type { Annotations, Direction } from '../model/call.ts';
+import { CallgateError, messageOf } from '../model/error.ts';
+import type { Json } from '../model/json.ts';
+import { callFrom, type CallSpec } from '../policy/cases-call.ts';
+import { openPlaces } from '../policy/places.ts';
+import { type RuleTrace, type Told, type Trace, trace } from '../policy/trace.ts';
+import { Scanner } from '../protocol/scan.ts';
+import { jsonAt } from '../protocol/tape.ts';
+import { complain, filesOf, loadPolicyFiles, variablesOf } from './policy-files.ts';
+import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
+
+const FLAGS = {
+  tool: 'name',
+  server: 'name',
+  prompt: 'name',
+  resource: 'uri',
+  method: 'name',
+  direction: 'call|result|request|answer',
+  args: 'json',
+  'args-file': 'file',
+  role: 'name...',
+  principal: 'id',
+  annotations: 'json',
+  time: 'ISO time',
+  session: 'id',
+  label: 'name...',
+  record: 'id',
+  evidence: 'directory',
+  home: 'directory',
+  json: true,
+} as const;
+
+type Values = Readonly<Record<string, string>>;
+
+/**
+ * `callgate policy explain --tool T [flags] [<file>...]`: what a policy says about one call, and why: every rule and every
+ * part of its conditions. `--record` takes the call from the evidence. Paths and links are those of this machine.
+ * @returns 0, whatever the decision; 2 when the policy does not load
+ */
+export async function policyExplain(argv: readonly string[], io: Io): Promise<number> {
+  const { values, lists, switches, words } = parseFlags(argv, FLAGS);
+  const files = filesOf(words.filter((word) => word !== '-'));
+  const asJson = switches.has('json');
+  const written = await writtenCall(values, lists, words.includes('-'), io);
+  const loaded = loadPolicyFiles(files, io);
+  if (!('policy' in loaded)) return complain(loaded, files, asJson, io);
+  const home = variablesOf(io)['HOME'];
+  const call = callFrom(written, { cwd: io.cwd, home, realPath: pathResolver(io.cwd).resolve });
+  const writtenOf = openPlaces(loaded.sources);
+  const told = trace(loaded.policy, call, (rule) => writtenOf(rule)?.at());
+  io.stdout.write(asJson ? `${jsonOf(told)}\n` : `${printable(textOf(told))}\n`);
+  return EXIT.ok;
+}
+
+async function writtenCall(
+  values: Values,
+  lists: Readonly<Record<string, readonly string[]>>,
+  fromStdin: boolean,
+  io: Io,
+): Promise<CallSpec> {
+  const recorded = values['record'] === undefined ? {} : await recordedCall(values['record'], values, io);
+  const direction = directionOf(values['direction']) ?? recorded.direction;
+  const subject = await argumentsOf(values, fromStdin, io);
+  const isBack = direction === 'result' || direction === 'answer';
+  const { tool, server, prompt, resource, method, session, principal } = values;
+  if (![tool, prompt, resource, method, values['record']].some((name) => name !== undefined)) {
+    throw usage('explain needs a call.', 'Name it with --tool, --prompt, --resource, --method or --record.');
+  }
+  return {
+    ...recorded,
+    ...optional({ tool, server, prompt, resource, method, session, direction }),
+    ...(subject === undefined ? {} : isBack ? { result: subject } : { args: subject }),
+    ...(principal === undefined ? {} : { principal: { id: principal } }),
+    ...(lists['role'] === undefined ? {} : { roles: lists['role'] }),
+    ...(lists['label'] === undefined ? {} : { labels: lists['label'] }),
+    ...(values['annotations'] === undefined ? {} : { annotations: annotationsOf(values['annotations']) }),
+    time: timeOf(values['time']) ?? recorded.time ?? Date.now(),
+  };
+}
+
+function optional<T extends Record<string, unknown>>(parts: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  const kept = Object.entries(parts).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(kept) as { [K in keyof T]?: NonNullable<T[K]> };
+}
+
+const DIRECTIONS: readonly string[] = ['call', 'result', 'request', 'answer'];
+
+function directionOf(text: string | undefined): Direction | undefined {
+  if (text === undefined || DIRECTIONS.includes(text)) return text as Direction | undefined;
+  throw usage(`--direction is "${text}".`, 'Use call, result, request or answer.');
+}
+
+/** The arguments, or the result, from one of the places where they may be given. */
+async function argumentsOf(values: Values, fromStdin: boolean, io: Io): Promise<Json | undefined> {
+  const given = [values['args'], values['args-file'], fromStdin ? '-' : undefined].filter((from) => from !== undefined);
+  if (given.length > 1) throw usage('The arguments are given twice.', 'Use one of --args, --args-file and -.');
+  if (values['args'] !== undefined) return jsonFrom(values['args'], '--args');
+  const file = values['args-file'];
+  if (file !== undefined) return jsonFrom(readText(file, io), file);
+  return fromStdin ? jsonFrom(await readAll(io.stdin), 'stdin') : undefined;
+}
+
+function readText(file: string, io: Io): string {
+  try {
+    return readFileSync(resolve(io.cwd, file), 'utf8');
+  } catch (cause) {
+    throw usage(`${file} cannot be read: ${messageOf(cause)}`, 'Name a file with the arguments as JSON.');
+  }
+}
+
+/** As the gate reads messages: every digit kept, duplicate keys refused. */
+function jsonFrom(text: string, from: string): Json {
+  const scanner = new Scanner();
+  const fault = scanner.scan(Buffer.from(text.trim()));
+  if (fault === undefined) return jsonAt(scanner, 0);
+  const where = 'at' in fault && typeof fault.at === 'number' ? ` at character ${fault.at + 1}` : '';
+  throw usage(`${from} is no JSON: ${fault.code}${where}.`, 'Write an object such as \'{"path": "/tmp/a"}\'.');
+}
+
+const HINTS = new Set(['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint']);
+
+function annotationsOf(text: string): Annotations {
+  const read = jsonFrom(text, '--annotations');
+  const isGood =
+    typeof read === 'object' &&
+    read !== null &&
+    Object.entries(read).every(([key, value]) => HINTS.has(key) && typeof value === 'boolean');
+  if (isGood) return read as Annotations;
+  throw usage('--annotations is no set of hints.', 'Write \'{"readOnlyHint": true}\'.');
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const time = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time)) throw usage(`--time is "${text}".`, 'Write a time like 2026-03-01T10:00:00Z.');
+  return time;
+}
+
+const MOST_RECORDS = 100_000;
+
+/** A call of the evidence. Roles, annotations and labels are not in it; secrets are masked there. */
+async function recordedCall(id: string, values: Values, io: Io): Promise<CallSpec> {
+  const { ArgumentReader, queryCalls } = await import('../evidence/index.ts');
+  const { openSource } = await import('./evidence-source.ts');
+  const source = await openSource(values, io);
+  const calls = await queryCalls(source, { limit: MOST_RECORDS });
+  const found = calls.find((call) => call.id === id);
+  if (found === undefined)
+    throw new CallgateError('CG_USAGE_FLAG_VALUE', `There is no recorded call ${id}.`, {
+      remedy: 'callgate logs --json shows the id of each call.',
+    });
+  const text = new ArgumentReader(source).of(found);
+  const args = text === undefined ? undefined : jsonFrom(text, `the record ${id}`);
+  io.stderr.write(
+    'callgate: the record has no roles, annotations and labels: give them with flags; secrets are masked.\n',
+  );
+  const { server, method, tool, target, time } = found;
+  const direction = directionOf(found.direction);
+  const isResource = method.startsWith('resources/');
+  return {
+    server,
+    method,
+    time,
+    ...optional({ tool, direction }),
+    ...(target === undefined
+      ? {}
+      : isResource
+        ? { resource: target }
+        : method === 'prompts/get'
+          ? { prompt: target }
+          : {}),
+    ...(args === undefined ? {} : { args }),
+  };
+}
+
+function jsonOf({ decision, rules }: Trace): string {
+  return JSON.stringify({ decision: { ...decision, obligations: decision.obligations.map(plainDuty) }, rules });
+}
+
+/** An obligation without what it is carried out by. */
+function plainDuty(duty: Trace['decision']['obligations'][number]): unknown {
+  return JSON.parse(
+    JSON.stringify(duty, (_key, value: unknown) => (typeof value === 'function' ? undefined : value)),
+  ) as unknown;
+}
+
+function textOf({ decision, rules }: Trace): string {
+  const lines = [`${decision.effect}: ${decision.rule}`, `  why: ${decision.reason}`];
+  if (decision.obligations.length > 0) {
+    const duties = decision.obligations.map(({ kind, rule }) => `${kind} (${rule})`);
+    lines.push(`  with: ${duties.join(', ')}`);
+  }
+  for (const shadow of decision.shadow ?? []) lines.push(`  in shadow: ${shadow.effect}: ${shadow.rule}`);
+  if (rules.length === 0) return lines.join('\n');
+  const rows = rules.flatMap(rowsOf);
+  return [...lines, '', table([['', 'rule', 'effect', 'holds', 'because'], ...rows])].join('\n');
+}
+
+const WORDS: Readonly<Record<string, string>> = { true: 'yes', false: 'no', error: 'error' };
+
+function word(value: Told): string {
+  return WORDS[String(value)] as string;
+}
+
+function rowsOf({ rule, effect, line, matched, why, atoms, decided }: RuleTrace): string[][] {
+  const where = line === undefined ? '' : `line ${line}`;
+  const because = why === undefined ? where : atoms.length === 0 || matched === 'error' ? why : where;
+  const head = [decided ? '>' : '', rule, effect ?? 'adds', word(matched), because];
+  const parts = atoms.map(({ text, value, cause, operand }) => [
+    '',
+    `  ${oneLine(text, 60)}`,
+    '',
+    word(value),
+    oneLine(cause ?? operand ?? '', 80),
+  ]);
+  return [head, ...parts];
+}
+
+function oneLine(text: string, most: number): string {
+  const flat = text.replaceAll(/\s+/g, ' ');
+  return flat.length > most ? `${flat.slice(0, most - 1)}…` : flat;
+}
+
+function usage(message: string, remedy: string): CallgateError {
+  return new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy });
+}
