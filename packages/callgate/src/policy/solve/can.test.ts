@@ -4,7 +4,7 @@ import { OPTIONS, callOf, policyOf } from '../testing.ts';
 import { type AnalysisOptions, can, compileGoal, differences } from './can.ts';
 
 const options: AnalysisOptions = { compile: OPTIONS, now: () => performance.now(), withinMs: 5_000 };
-const set = (rules: string, head = 'version: 1') => ({ policy: policyOf(rules, head), combine: 'first' as const });
+const set = (rules: string, head = 'version: 1') => policyOf(rules, head);
 const ask = (rules: string, goal: string, head?: string) => can(set(rules, head), compileGoal(goal, OPTIONS), options);
 
 describe('can a call that fits a goal be allowed?', () => {
@@ -132,7 +132,7 @@ describe('can a call that fits a goal be allowed?', () => {
           const rule_ = compileGoal(goal, OPTIONS);
           const found = can(policy, rule_, options);
           if (found.answer === 'yes') {
-            expect(policy.policy.decide(found.witness.call).effect).toBe('allow');
+            expect(policy.decide(found.witness.call).effect).toBe('allow');
             return;
           }
           expect(found.answer).toBe('no');
@@ -141,7 +141,7 @@ describe('can a call that fits a goal be allowed?', () => {
               const call = callOf({ tool, args: one });
               const fits = rule_.condition?.(call) === true;
               rule_.forget();
-              if (fits) expect(policy.policy.decide(call).effect).not.toBe('allow');
+              if (fits) expect(policy.decide(call).effect).not.toBe('allow');
             }
         },
       ),
@@ -164,5 +164,45 @@ describe('what changes between two policies', () => {
   it('is nothing between a policy and itself, certainly', () => {
     const rules = ' - { id: a, match: { tool: "x*" }, args: { n: { regex: "a+b" } }, effect: allow }';
     expect(differences(set(rules), set(rules), options)).toMatchObject({ witnesses: [], isComplete: true });
+  });
+
+  it('is not overlooked where the search was complete', () => {
+    const rule = fc.record({
+      tool: fc.constantFrom('t', 'u'),
+      matcher: fc.constantFrom('{ gt: 1 }', '{ lt: 3 }', '{ in: [a, b] }', '{ startsWith: a }', '{ exists: true }'),
+      effect: fc.constantFrom('allow', 'deny', 'ask'),
+    });
+    const policy = fc
+      .array(rule, { minLength: 1, maxLength: 3 })
+      .map((docs) =>
+        docs
+          .map(
+            ({ tool, matcher, effect }, index) =>
+              ` - { id: r${index}, match: { tool: ${tool} }, args: { x: ${matcher} }, effect: ${effect} }`,
+          )
+          .join('\n'),
+      );
+    const value = fc.constantFrom('a', 'ab', 'c', 0, 1, 2, 3, 4, true, null, undefined);
+    fc.assert(
+      fc.property(policy, policy, fc.array(value), (one, two, values) => {
+        let before;
+        let after;
+        try {
+          before = set(one);
+          after = set(two);
+        } catch {
+          return;
+        }
+        const found = differences(before, after, options);
+        const seen = new Set(found.witnesses.map(({ outcomes }) => outcomes.map(({ effect }) => effect).join()));
+        for (const x of values)
+          for (const tool of ['t', 'u', 'v']) {
+            const call = callOf({ tool, args: x === undefined ? {} : { x } });
+            const effects = [before.decide(call).effect, after.decide(call).effect];
+            if (effects[0] !== effects[1] && found.isComplete) expect(seen).toContain(effects.join());
+          }
+      }),
+      { numRuns: 200 },
+    );
   });
 });

@@ -1,9 +1,8 @@
 import type { Effect } from '../../model/decision.ts';
 import { compilePolicy } from '../compile.ts';
-import type { CompileOptions } from '../compile-documents.ts';
+import type { CompiledPolicy, CompileOptions } from '../compile-documents.ts';
 import type { CompiledRule } from '../rule.ts';
 import type { Expand } from './hints.ts';
-import type { Ruleset } from './problem.ts';
 import { search, type Witness } from './search.ts';
 
 /** Whether any call that fits a goal can have an effect. `unknown` is never "no". */
@@ -35,9 +34,14 @@ export function compileGoal(text: string, options: CompileOptions): CompiledRule
  * Looks for a call that fits the goal and is decided with `effect`. A witness was decided by the real engine; "no" is a proof
  * that there is none, of any arguments, by any principal, at any time, for calls of tools, prompts and resources.
  */
-export function can(set: Ruleset, goal: CompiledRule, options: AnalysisOptions, effect: Effect = 'allow'): CanAnswer {
+export function can(
+  policy: CompiledPolicy,
+  goal: CompiledRule,
+  options: AnalysisOptions,
+  effect: Effect = 'allow',
+): CanAnswer {
   const found = search({
-    sets: [set],
+    policies: [policy],
     goal,
     expand: expandOf(options.compile),
     wanted: ([outcome]) => outcome?.effect === effect,
@@ -60,9 +64,9 @@ export interface Differences {
 }
 
 /** Finds what changes from one policy to another: an example for each pair of rules that decide differently. */
-export function differences(before: Ruleset, after: Ruleset, options: AnalysisOptions): Differences {
+export function differences(before: CompiledPolicy, after: CompiledPolicy, options: AnalysisOptions): Differences {
   return search({
-    sets: [before, after],
+    policies: [before, after],
     expand: expandOf(options.compile),
     wanted: ([a, b]) => a?.effect !== b?.effect,
     now: options.now,

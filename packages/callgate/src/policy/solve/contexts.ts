@@ -16,13 +16,13 @@ export function contextsOf(rules: readonly CompiledRule[], goal: CompiledRule | 
   for (const set of roleSets.slice(0, 12)) {
     const principal = { id: 'agent', roles: set, chain: [], assurance: 'same-user' } as const;
     for (const annotations of asksAnnotations ? ANNOTATIONS : [undefined])
-      for (const time of asksTime ? TIMES : [TIMES[0] as number])
+      for (const time of asksTime ? TIMES : [undefined])
         for (const tags of labels)
           contexts.push({
             principal,
-            time,
             labels: tags,
             session: 's',
+            ...(time === undefined ? {} : { time }),
             ...(annotations === undefined ? {} : { annotations }),
           });
   }

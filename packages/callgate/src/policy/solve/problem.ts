@@ -12,12 +12,6 @@ import { type Expand, type Hint, hintOfExpression, hintOfMatcher, opaqueHint } f
 import { languageOf } from './pattern-language.ts';
 import { globLanguage } from './glob-language.ts';
 
-/** Rules as they are asked for calls of one kind of name. */
-export interface Ruleset {
-  readonly policy: CompiledPolicy;
-  readonly combine: Combine;
-}
-
 /** The answer of an atom: an error counts apart. */
 export type Answer = true | false | 'error';
 
@@ -56,11 +50,11 @@ const MOST_OPTIONS = 4_096;
 
 /** One problem for each kind of call that the rules and the goal tell apart by its names. */
 export function* problemsOf(
-  sets: readonly Ruleset[],
+  policies: readonly CompiledPolicy[],
   goal: CompiledRule | undefined,
   expand: Expand,
 ): Generator<Problem> {
-  const rules = [...sets.flatMap(({ policy }) => policy.rules), ...(goal === undefined ? [] : [goal])];
+  const rules = [...policies.flatMap((policy) => policy.rules), ...(goal === undefined ? [] : [goal])];
   const hints = openHints(expand);
   const factHints = rules.flatMap((rule) => rule.atoms.map((atom) => hints(rule, atom)));
   const namesOf = (fact: 'server' | 'tool' | 'prompt' | 'resource'): ReturnType<typeof nameCells> => {
@@ -74,7 +68,7 @@ export function* problemsOf(
     for (const server of servers.values) {
       for (const name of names.values) {
         const named: Named = { direction: 'call', server, method, [key]: name };
-        yield problemOf(sets, goal, named, hints, servers.isComplete && names.isComplete);
+        yield problemOf(policies, goal, named, hints, servers.isComplete && names.isComplete);
       }
     }
   }
@@ -141,16 +135,16 @@ function comparison(
 }
 
 function problemOf(
-  sets: readonly Ruleset[],
+  policies: readonly CompiledPolicy[],
   goal: CompiledRule | undefined,
   named: Named,
   hints: (rule: CompiledRule, atom: Atom) => Hint,
   namesAreComplete: boolean,
 ): Problem {
-  const rules = sets.map(({ policy, combine }) =>
+  const rules = policies.map((policy) =>
     inOrder(
       policy.rules.filter((rule) => concerns(rule, named)),
-      combine,
+      policy.combine,
     ),
   );
   const asked = new Map<string, { readonly rule: CompiledRule; readonly atom: Atom; readonly hint: Hint }>();

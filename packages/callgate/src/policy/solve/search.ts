@@ -1,6 +1,7 @@
 import type { Call } from '../../model/call.ts';
 import type { Effect } from '../../model/decision.ts';
 import type { Json } from '../../model/json.ts';
+import type { CompiledPolicy } from '../compile-documents.ts';
 import type { FieldPath } from '../field.ts';
 import type { CompiledRule } from '../rule.ts';
 import { contextsOf } from './contexts.ts';
@@ -13,7 +14,6 @@ import {
   type Option,
   type Problem,
   problemsOf,
-  type Ruleset,
   type Variable,
 } from './problem.ts';
 
@@ -32,7 +32,7 @@ export interface Witness {
 }
 
 export interface Search {
-  readonly sets: readonly Ruleset[];
+  readonly policies: readonly CompiledPolicy[];
   /** A rule whose condition must hold; undefined for any call. */
   readonly goal?: CompiledRule;
   readonly expand: Expand;
@@ -66,10 +66,10 @@ export function search(request: Search): Found {
   const why = new Set<string>();
   const until = request.now() + request.withinMs;
   const contexts = contextsOf(
-    request.sets.flatMap(({ policy }) => policy.rules),
+    request.policies.flatMap((policy) => policy.rules),
     request.goal,
   );
-  for (const problem of problemsOf(request.sets, request.goal, request.expand)) {
+  for (const problem of problemsOf(request.policies, request.goal, request.expand)) {
     if (!problem.isComplete) why.add('some patterns could not be worked out');
     for (const leaf of leavesOf(problem, request, new Map())) {
       if (request.now() > until) return { witnesses: [...witnesses.values()], isComplete: false, why: ['out of time'] };
@@ -97,7 +97,11 @@ function* leavesOf(problem: Problem, request: Search, chosen: ReadonlyMap<string
   if (goal !== true) return;
   const outcomes: Outcome[] = [];
   for (const [index, rules] of problem.rules.entries()) {
-    const outcome = outcomeOf(rules, (rule) => ask(rule.tree, problem, chosen), request.sets[index] as Ruleset);
+    const outcome = outcomeOf(
+      rules,
+      (rule) => ask(rule.tree, problem, chosen),
+      request.policies[index] as CompiledPolicy,
+    );
     if ('options' in outcome) return yield* branches(outcome, problem, request, chosen);
     outcomes.push(outcome);
   }
@@ -117,7 +121,7 @@ function* branches(
 function outcomeOf(
   rules: readonly CompiledRule[],
   answerOf: (rule: CompiledRule) => Answer | Variable,
-  { policy }: Ruleset,
+  policy: CompiledPolicy,
 ): Outcome | Variable {
   let decided: Outcome = { effect: policy.defaultEffect, rule: 'default' };
   for (const rule of rules) {
@@ -158,22 +162,41 @@ function realised(
   for (const fields of choicesOf(axes)) {
     for (const context of contexts) {
       if (++tries > MOST_TRIES) return undefined;
-      const call = callWith(problem.named, fields, context);
-      const witness = witnessOf(call, request);
-      if (witness !== undefined) return witness;
+      const witness = witnessOf(callWith(problem.named, fields, context), request);
+      if (witness !== undefined) return smaller(witness, fields, context, problem, request);
     }
   }
   return undefined;
 }
 
+/** Without the fields that do not matter. */
+function smaller(
+  witness: Witness,
+  fields: readonly (readonly [FieldPath, Json | undefined])[],
+  context: CallContext,
+  { named }: Problem,
+  request: Search,
+): Witness {
+  let least = witness;
+  let kept = fields;
+  for (const field of fields) {
+    const fewer = kept.filter((one) => one !== field);
+    const found = witnessOf(callWith(named, fewer, context), request);
+    if (found === undefined || JSON.stringify(found.outcomes) !== JSON.stringify(witness.outcomes)) continue;
+    least = found;
+    kept = fewer;
+  }
+  return least;
+}
+
 /** The call as a witness, if the real engine agrees. */
-function witnessOf(call: Call, { sets, goal, wanted }: Search): Witness | undefined {
+function witnessOf(call: Call, { policies, goal, wanted }: Search): Witness | undefined {
   if (goal?.condition !== undefined) {
     const holds = goal.condition(call) === true;
     goal.forget();
     if (!holds) return undefined;
   }
-  const outcomes = sets.map(({ policy }): Outcome => {
+  const outcomes = policies.map((policy): Outcome => {
     const { effect, rule } = policy.decide(call);
     return { effect, rule };
   });

@@ -1,0 +1,42 @@
+import { CallgateError } from '../model/error.ts';
+import type { Json } from '../model/json.ts';
+import type { Witness } from '../policy/solve/search.ts';
+
+/** A call that was worked out, as one writes it for `policy explain` and tests. */
+export function shownCall({ call, args, outcomes }: Witness): Readonly<Record<string, unknown>> {
+  const { server, tool, prompt, uri, principal, annotations, time, labels } = call;
+  const last = outcomes.at(-1);
+  return {
+    server,
+    ...(tool === undefined ? {} : { tool }),
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(uri === undefined ? {} : { resource: uri }),
+    args: plain(args),
+    ...(principal.roles.length === 0 ? {} : { roles: principal.roles }),
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(labels === undefined || labels.length === 0 ? {} : { labels }),
+    ...(time === undefined ? {} : { time: new Date(time).toISOString() }),
+    effect: last?.effect,
+    rule: last?.rule,
+  };
+}
+
+/** As JSON.stringify takes it: exact numbers as numbers, where a double holds them. */
+function plain(value: Json): unknown {
+  if (Array.isArray(value)) return (value as readonly Json[]).map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  if ('text' in value && Object.getPrototypeOf(value) !== null) return Number(value.text);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner as Json)]));
+}
+
+const USUAL_SECONDS = 10;
+
+/** The value of `--timeout`, in milliseconds. @throws CallgateError CG_USAGE_FLAG_VALUE */
+export function withinMsOf(seconds: string | undefined): number {
+  if (seconds === undefined) return USUAL_SECONDS * 1000;
+  const value = Number(seconds);
+  if (/^\d{1,4}(?:\.\d{1,3})?$/.test(seconds) && value > 0) return value * 1000;
+  throw new CallgateError('CG_USAGE_FLAG_VALUE', `--timeout ${seconds} is no number of seconds.`, {
+    remedy: 'Write --timeout 10.',
+  });
+}

@@ -1,0 +1,57 @@
+import { CallgateError } from '../model/error.ts';
+import { PolicyError } from '../policy/index.ts';
+import { can, compileGoal } from '../policy/solve/can.ts';
+import { shownCall, withinMsOf } from './policy-call.ts';
+import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
+import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
+
+const EFFECTS = ['allow', 'ask', 'deny', 'defer'] as const;
+
+/**
+ * `callgate policy can '<goal>' [<file>...] [--effect allow] [--timeout seconds] [--json]`: is there any call that fits the
+ * goal and is decided so?
+ * @returns 0 when there is none (proven), 1 when there is one or it cannot be told, 2 when goal or policy do not load
+ */
+export async function policyCan(argv: readonly string[], io: Io): Promise<number> {
+  const { words, values, switches } = parseFlags(argv, { effect: 'effect', timeout: 'seconds', json: true });
+  const [goal, ...rest] = words;
+  const asJson = switches.has('json');
+  const effect = EFFECTS.find((one) => one === (values['effect'] ?? 'allow'));
+  if (goal === undefined) {
+    throw new CallgateError('CG_USAGE_COMMAND', 'can needs a goal.', {
+      remedy: `Write callgate policy can 'tool == "run" && args.command.contains("rm")'.`,
+    });
+  }
+  if (effect === undefined) {
+    throw new CallgateError('CG_USAGE_FLAG_VALUE', `--effect ${values['effect']} is no effect.`, {
+      remedy: `Write one of: ${EFFECTS.join(', ')}.`,
+    });
+  }
+  const compile = compileOptions(io);
+  const files = filesOf(rest);
+  const loaded = loadPolicyFiles(files, io, compile);
+  if (!('policy' in loaded)) return complain(loaded, files, asJson, io);
+  let rule;
+  try {
+    rule = compileGoal(goal, compile);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    const issues = error.issues.map((issue) => ({ ...issue, file: 'goal', line: 1, column: 1 }));
+    return complain({ issues, sources: [] }, ['goal'], asJson, io);
+  }
+  const withinMs = withinMsOf(values['timeout']);
+  const found = can(loaded.policy, rule, { compile, now: () => performance.now(), withinMs }, effect);
+  if (asJson) {
+    const witness = found.answer === 'yes' ? shownCall(found.witness) : undefined;
+    io.stdout.write(
+      `${JSON.stringify({ answer: found.answer, goal, effect, witness, why: found.answer === 'unknown' ? found.why : undefined })}\n`,
+    );
+  } else if (found.answer === 'yes') {
+    io.stdout.write(`yes: ${printable(JSON.stringify(shownCall(found.witness)))}\n`);
+  } else if (found.answer === 'no') {
+    io.stdout.write(`no: ${goal} is never decided ${effect}, whatever the arguments, the principal and the time\n`);
+  } else {
+    io.stdout.write(`unknown: no such call was found, and none was ruled out (${found.why.join('; ')})\n`);
+  }
+  return found.answer === 'no' ? EXIT.ok : EXIT.failed;
+}
