@@ -101,10 +101,10 @@ describe('a policy that does not load', () => {
     ],
     [
       'a later operator',
-      rule(`${allow}\nargs: { a: { shell: { destructive: true } } }`),
+      rule(`${allow}\nargs: { a: { length: 5 } }`),
       'CG_POLICY_NOT_YET',
-      /"shell"/,
-      /regex/,
+      /"length"/,
+      /size\(args/,
     ],
     [
       'a later obligation',

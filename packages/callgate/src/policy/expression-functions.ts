@@ -4,6 +4,8 @@ import { type Expr, ExpressionError } from './expression-parse.ts';
 import { typeName } from './field.ts';
 import { compileCidrs, compileHosts, hostOf, type TextTest } from './operators-typed.ts';
 import type { Report } from './scope.ts';
+import { compileShellWord } from './shell.ts';
+import { compileSqlClasses } from './sql.ts';
 import { compileZone, durationOf, type WallClock } from './time.ts';
 import { Unsure } from './truth.ts';
 
@@ -15,6 +17,8 @@ export const TYPED: Readonly<Record<string, { readonly takes: readonly [number, 
   {
     host: { takes: [1, 2], compile: compileHost },
     cidr: { takes: [2, 2], compile: compileCidr },
+    shell: { takes: [2, 2], compile: compileShellCall },
+    sql: { takes: [2, 3], compile: compileSqlCall },
     hour: { takes: [1, 1], compile: wallClock((wall) => wall.hour) },
     minute: { takes: [1, 1], compile: wallClock((wall) => wall.minute) },
     weekday: { takes: [1, 1], compile: wallClock((wall) => wall.weekday) },
@@ -38,6 +42,27 @@ function compileCidr(expr: CallExpr, context: Context): Eval {
   const ranges = expr.args[1] as Expr;
   const value = context.value(expr.args[0] as Expr, context);
   return onText(value, 'cidr', compileCidrs(literalTexts(ranges, 'a range'), reporter(ranges, context)));
+}
+
+/** `shell(args.command, "destructive")`, `shell(args.command, ["git", "ls"])`. */
+function compileShellCall(expr: CallExpr, context: Context): Eval {
+  const [subject, words] = expr.args as [Expr, Expr];
+  const value = context.value(subject, context);
+  const wanted = words.kind === 'list' ? literalTexts(words, 'a program') : literalText(words, 'what shell() asks');
+  const test = compileShellWord(wanted, context.scope, reporter(words, context));
+  return (call) => {
+    const found = value(call);
+    return found instanceof Unsure ? found : test(found);
+  };
+}
+
+/** `sql(args.query, "read")`, `sql(args.query, ["read", "write"], "postgres")`. */
+function compileSqlCall(expr: CallExpr, context: Context): Eval {
+  const [subject, words, dialect] = expr.args as [Expr, Expr, Expr | undefined];
+  const value = context.value(subject, context);
+  const classes = literalTexts(words, 'a class of sql()');
+  const named = dialect === undefined ? undefined : literalText(dialect, 'the dialect of sql()');
+  return onText(value, 'sql', compileSqlClasses(classes, named, context.scope, reporter(words, context)));
 }
 
 /** `hour("Europe/Berlin")` and its like; an error when the time of the call is not known. */

@@ -170,7 +170,7 @@ describe('what does not load', () => {
     ['args.a.has()', /is a function/, /has\(x\)/],
     ['args.a.startwith("x")', /no method "startwith"/, /startsWith/],
     ['arg.x == 1', /no fact "arg"/, /args/],
-    ['labels == []', /not part of this version/, /match/],
+    ['task == 1', /not part of this version/, /principal.id/],
     ['result.x == 1', /no result yet/, /direction: result/],
     ['principal.role == "x"', /no "role"/, /roles/],
     ['annotations.readonly', /no "readonly"/, /readOnlyHint/],

@@ -2,6 +2,7 @@ import { ExactNumber } from '../model/json.ts';
 import { compileDocuments, type CompiledPolicy, type CompileOptions, type PolicySource } from './compile-documents.ts';
 import type { PolicyDoc } from './document-types.ts';
 import type { PolicyDocument } from './document.ts';
+import { loadEngines } from './engines.ts';
 import { spliceIncludes } from './includes.ts';
 import { PolicyError } from './issue.ts';
 import type { Pattern } from './pattern.ts';
@@ -16,15 +17,15 @@ export interface DocumentCache {
 export interface LoadedPolicy {
   readonly policy: CompiledPolicy;
   /**
-   * Resolves when the policy can judge: the patterns of one that was remembered are compiled meanwhile. Until then asking
-   * one throws. Rejects when one does not compile.
+   * Resolves when the policy can judge: the patterns of one that was remembered are compiled meanwhile, and the shell
+   * parser is loaded where a rule needs it. Until then asking either throws. Rejects when a pattern does not compile.
    */
   readonly complete: Promise<void>;
 }
 
 /**
  * Compiles policy texts as `compilePolicy` does, loading little: the YAML parser only for a text that `cache` does not
- * have, the pattern engine only for a policy with patterns.
+ * have, the pattern engine only for a policy with patterns, the shell parser only for one that reads command lines.
  * @throws PolicyError with every issue of every file
  */
 export async function loadPolicy(
@@ -41,7 +42,7 @@ export async function loadPolicy(
       const patterns = new DeferredPatterns();
       const { documents, texts } = remembered;
       const policy = compileDocuments(documents, texts, options, (source) => patterns.add(source));
-      return { policy, complete: patterns.compile() };
+      return { policy, complete: Promise.all([patterns.compile(), loadEngines(policy)]).then(() => undefined) };
     } catch (error) {
       // Only a text that was parsed says where it is wrong.
       if (!(error instanceof PolicyError)) throw error;
@@ -54,7 +55,7 @@ export async function loadPolicy(
     const json = plainJson(document.policy);
     if (json !== undefined) cache?.put(texts[index]!.text, json);
   }
-  return { policy, complete: Promise.resolve() };
+  return { policy, complete: loadEngines(policy) };
 }
 
 /** The patterns of a text that compiled before. They are compiled while others wait for something else. */

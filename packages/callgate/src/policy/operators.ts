@@ -1,11 +1,14 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
-import type { Literal, MatcherDoc, NodePath, OperatorDoc } from './document-types.ts';
+import type { Literal, MatcherDoc, NodePath, OneOrMany, OperatorDoc, TypedDoc } from './document-types.ts';
 import { type Branch, leaf } from './atoms.ts';
 import { allStrings, type FieldPath, parseField, quantify, testField, typeName, valueAt } from './field.ts';
 import { flow } from './flow.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { compareNumbers, isNumeric, type Numeric } from './numbers.ts';
+import { compileCidrs, compileHosts } from './operators-typed.ts';
+import { compileShell } from './shell.ts';
+import { compileSql } from './sql.ts';
 import { MAX_SCANNED, type Condition, type Report, type Scope } from './scope.ts';
 import { allTrue, anyTrue, negate, type Truth, Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';
@@ -172,11 +175,23 @@ function compileOperator(name: keyof OperatorDoc, doc: OperatorDoc, at: At, scop
       const wanted = doc.exists === true;
       return (value) => (value !== undefined) === wanted;
     }
+    case 'host':
+      return walk(onText(at, compileHosts(doc.host as OneOrMany<string>, report)), at);
+    case 'cidr':
+      return walk(onText(at, compileCidrs(doc.cidr as OneOrMany<string>, report)), at);
+    case 'shell': {
+      const test = compileShell(doc.shell as TypedDoc, at.all, scope, reportAt, at.path);
+      const absent = missing(at);
+      return (value) => (value === undefined ? absent : named(at, test(value)));
+    }
+    case 'sql':
+      return walk(onText(at, compileSql(doc.sql as TypedDoc, at.all, scope, reportAt, at.path)), at);
     case 'under':
       return walk(underRoots(doc.under as string | readonly string[], at, scope, report), at);
     case 'not': {
       const whole = takesWhole(doc.not as MatcherDoc);
-      const inner = not(compileMatcher(doc.not as MatcherDoc, whole ? { ...at, all: !at.all } : at, scope, reportAt));
+      // What is many below a `not` turns round: the elements of an array, statements, programs.
+      const inner = not(compileMatcher(doc.not as MatcherDoc, { ...at, all: !at.all }, scope, reportAt));
       return whole ? inner : walk(inner, at);
     }
     case 'any':
@@ -219,6 +234,7 @@ const ON_TEXT: ReadonlySet<string> = new Set([
 function takesWhole(doc: MatcherDoc): boolean {
   if (typeof doc !== 'object' || doc === null || isNumeric(doc)) return false;
   if (Object.hasOwn(doc, 'any') || Object.hasOwn(doc, 'all') || Object.hasOwn(doc, 'exists')) return true;
+  if (Object.hasOwn(doc, 'shell')) return true;
   if (doc.not !== undefined) return takesWhole(doc.not);
   return (doc.anyOf ?? doc.allOf ?? []).some(takesWhole);
 }
@@ -240,7 +256,14 @@ function not(test: Test): Test {
 function onText(at: At, test: (text: string) => Truth): Test {
   const absent = missing(at);
   return (value) =>
-    typeof value === 'string' ? test(value) : value === undefined ? absent : wrongType(at, 'text', value);
+    typeof value === 'string' ? named(at, test(value)) : value === undefined ? absent : wrongType(at, 'text', value);
+}
+
+/** An error says which field it is about. */
+function named(at: At, truth: Truth): Truth {
+  return typeof truth === 'boolean' || truth.cause.startsWith(at.field)
+    ? truth
+    : new Unsure(`${at.field}: ${truth.cause}`);
 }
 
 function onNumber(at: At, bound: Numeric, holds: (order: number) => boolean): Test {

@@ -71,6 +71,7 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     rolesOf: setting.roles.rolesOf,
     home: setting.home,
     argument: texts.arguments.lookup,
+    readers: texts.readers,
     expand: setting.expand,
     root: setting.root,
     pattern: texts.pattern,
@@ -81,7 +82,7 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
   if (isWhole) checkSense(doc, path, target, reportAt);
   if (target.roles !== undefined) setting.roles.check(target.roles, reportAt([...path, 'match', 'roles']));
   checkTags(doc.tags ?? [], [...path, 'tags'], reportAt);
-  const parts = conditionParts(doc, path, target, scope, reportAt);
+  const parts = conditionParts(doc, path, target, scope, reportAt, isWhole);
   const branch = parts.length === 0 ? undefined : joined('all', parts);
   let tree: ConditionTree | undefined;
   const obligations = compileObligations(
@@ -116,7 +117,7 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     facts,
     file: setting.file,
     path,
-    forget: texts.arguments.forget,
+    forget: texts.forget,
   };
 }
 
@@ -174,6 +175,7 @@ function conditionParts(
   target: Target,
   scope: Scope,
   reportAt: RuleSetting['reportAt'],
+  isWhole: boolean,
 ): Branch[] {
   const parts: Branch[] = [];
   const { roles, annotations } = target;
@@ -213,7 +215,7 @@ function conditionParts(
   for (const [field, matcher] of Object.entries(doc.args ?? {})) {
     parts.push(compileField(field, matcher, [...path, 'args', field], scope, reportAt));
   }
-  if (doc.when !== undefined) parts.push(compileWhen(doc.when, [...path, 'when'], scope, reportAt));
+  if (doc.when !== undefined) parts.push(compileWhen(doc.when, [...path, 'when'], scope, reportAt, isWhole));
   return parts;
 }
 

@@ -6,6 +6,7 @@ import type { Principal } from '../model/principal.ts';
 import { compileGlob, type Glob } from './glob.ts';
 import type { Pattern } from './pattern.ts';
 import type { FieldPath } from './field.ts';
+import { openReaders, type Readers } from './readers.ts';
 import type { Root } from './under.ts';
 
 /** Longest text a pattern is run on (UTF-16 units). */
@@ -21,7 +22,9 @@ export type Fact =
   | 'findings'
   | 'history'
   | 'intent'
-  | 'http';
+  | 'http'
+  /** The shell parser, which is loaded for nothing else. */
+  | 'shell';
 
 /** What compiling a rule's conditions needs from outside, and what it finds out on the way. */
 export interface Scope {
@@ -39,6 +42,8 @@ export interface Scope {
   readonly root: (text: string, report: Report) => Root | undefined;
   readonly pattern: (source: string, report: Report) => Pattern | undefined;
   readonly glob: (source: string, report: Report) => Glob | undefined;
+  /** Readers of command lines and SQL. */
+  readonly readers: Readers;
   /** Fields whose paths must be resolved before deciding. */
   readonly paths: FieldPath[];
   readonly uses: (fact: Fact) => void;
@@ -53,6 +58,9 @@ export type Condition = (call: Call) => import('./truth.ts').Truth;
 /** Shared by all rules of a policy: the same text is compiled once. */
 export interface Texts {
   readonly arguments: Arguments;
+  readonly readers: Readers;
+  /** Ends a decision: what was remembered of a call is dropped. */
+  readonly forget: () => void;
   readonly pattern: (source: string, report: Report) => Pattern | undefined;
   readonly glob: (source: string, report: Report) => Glob | undefined;
 }
@@ -61,8 +69,15 @@ export interface Texts {
 export function openTexts(compilePattern: (source: string) => Pattern): Texts {
   const patterns = new Map<string, Pattern>();
   const globs = new Map<string, Glob>();
+  const fields = openArguments();
+  const readers = openReaders();
   return {
-    arguments: openArguments(),
+    arguments: fields,
+    readers,
+    forget() {
+      fields.forget();
+      readers.forget();
+    },
     pattern: (source, report) =>
       remember(patterns, source, () => compilePattern(source), 'CG_POLICY_REGEX', 'the pattern does not load', report),
     glob: (source, report) =>
