@@ -2,12 +2,17 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { measurePolicyTools } from './policy-tools.mjs';
 import { median } from './proc.mjs';
 
 /** @returns one row for the report for each figure */
 export async function measureParts({ root, scratch, quick, budget }) {
   const parts = await bundleParts(root);
-  return [...policyRows(parts, quick, budget), ...(await evidenceRows(parts, scratch, quick, budget))];
+  return [
+    ...policyRows(parts, quick, budget),
+    ...measurePolicyTools(parts, budget),
+    ...(await evidenceRows(parts, scratch, quick, budget)),
+  ];
 }
 
 async function bundleParts(root) {
