@@ -65,6 +65,7 @@ export async function runSession(request: SessionRequest): Promise<ProcessEnd> {
       policy: () => holder.current.policy,
       evidence,
       limits: () => holder.limits(),
+      budgets: () => holder.budgets(),
       floor: floorOf(config, holder, paths.resolve, env),
       paths,
       userHome: env['HOME'],
@@ -78,6 +79,7 @@ export async function runSession(request: SessionRequest): Promise<ProcessEnd> {
       now: Date.now,
       mono: microseconds,
       warn: (message) => log.warn(message),
+      info: (message) => log.info(message),
     });
   } finally {
     await evidence.close().catch((error: unknown) => log.error(messageOf(error)));

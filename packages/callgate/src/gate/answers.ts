@@ -1,3 +1,4 @@
+import type { Decision } from '../model/decision.ts';
 import type { OutcomeRecord } from '../model/record.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Sender } from '../protocol/methods.ts';
@@ -6,7 +7,9 @@ import type { Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
 import { answerOf } from './calls.ts';
 import { isStop, judgeInside, type Stop } from './inside.ts';
+import { barred, carryOut } from './duties.ts';
 import { redact, redactionsOn } from './obligations.ts';
+import type { LiveCall } from './live-call.ts';
 import type { Open, Session } from './session.ts';
 import { decide } from './verdict.ts';
 
@@ -26,21 +29,34 @@ export function judgeAnswer(
   const body = message.result >= 0 ? message.result : message.error;
   const tool = open.method === 'tools/call' ? open.name : undefined;
   let redactions = open.redactResult;
+  let due: { readonly call: LiveCall; readonly decision: Decision } | undefined;
   if (policy.needsResult(options.server, open.method, tool) || from === 'client') {
     const call = answerOf(session, from, open, body);
     const decision = decide(session, policy, call);
     if (decision.effect !== 'allow') return { call, decision };
+    const { obligations } = decision;
+    if (obligations.length > 0) {
+      const bar = barred(session, decision);
+      if (bar !== undefined) return { call, decision: { ...bar, obligations } };
+      due = { call, decision };
+    }
     redactions = redactionsOn('result', decision, redactions);
-    if (from === 'client') session.record.decision(call, message, bytes, tape, decision, false);
+    if (from === 'client') session.record.decision(call, message, bytes, tape, decision);
   }
   if (from === 'server') {
-    const due = judgeInside(session, policy, open, message, bytes, redactions);
-    if (isStop(due)) return due;
-    redactions = due;
+    const within = judgeInside(session, policy, open, message, bytes, redactions);
+    if (isStop(within)) return within;
+    redactions = within;
   }
-  if (redactions === undefined) return NO_EDITS;
-  const redacted = redact(tape, body, redactions, message);
-  return 'effect' in redacted ? { call: answerOf(session, from, open, body), decision: redacted } : redacted;
+  const redacted = redactions === undefined ? NO_EDITS : redact(tape, body, redactions, message);
+  if ('effect' in redacted) return { call: answerOf(session, from, open, body), decision: redacted };
+  if (due !== undefined) {
+    const isTold = due.decision.obligations.some(({ kind }) => kind === 'log' || kind === 'alert');
+    if (from === 'server' && isTold)
+      session.record.decision(due.call, message, bytes, tape, due.decision, { bare: true });
+    carryOut(session, due.call, due.decision, true);
+  }
+  return redacted;
 }
 
 /** How a request ended, as its answer says. */

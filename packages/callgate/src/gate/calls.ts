@@ -17,6 +17,7 @@ export function callOf(session: Session, from: Sender, message: Message): LiveCa
     uri: message.uri,
     principal: options.principal,
     annotations: isTool && message.name !== undefined ? annotations.get(message.name) : undefined,
+    memory: session.memory,
     tape: session.tape,
     node: judgedPart(message),
   });
@@ -35,6 +36,7 @@ export function answerOf(session: Session, from: Sender, open: Open, body: numbe
     uri: open.uri,
     principal: options.principal,
     annotations: isTool && open.name !== undefined ? annotations.get(open.name) : undefined,
+    memory: session.memory,
     tape: session.tape,
     node: body,
   });
@@ -52,6 +54,7 @@ export function embeddedCallOf(session: Session, method: string, params: number)
     uri: undefined,
     principal: options.principal,
     annotations: undefined,
+    memory: session.memory,
     tape: session.tape,
     node: params,
   });

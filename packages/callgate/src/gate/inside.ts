@@ -4,10 +4,14 @@ import type { Message } from '../protocol/message.ts';
 import { answerOf, embeddedCallOf } from './calls.ts';
 import { embeddedRequests, type EmbeddedRequest } from './embedded.ts';
 import type { LiveCall } from './live-call.ts';
+import { charge, spend } from './charges.ts';
+import { barred, carryOut } from './duties.ts';
+import { denial } from './faults.ts';
 import { redactionsOn } from './obligations.ts';
+import { takeRates } from './rates.ts';
 import { evidenceFault, type Open, type Session } from './session.ts';
 import { resultOfTask, type TaskOrigin } from './tasks.ts';
-import { decide, denial, takeRates } from './verdict.ts';
+import { decide } from './verdict.ts';
 
 /** What does not let an answer pass: the call it was judged as, and the denial; or evidence that cannot be written. */
 export type Stop = { readonly call: LiveCall; readonly decision: Decision } | 'unrecorded';
@@ -56,8 +60,12 @@ function judgeTask(
   const result = message.error >= 0 ? message.error : resultOfTask(session.tape, open.method, message.result);
   if (result < 0 || !policy.needsResult(session.options.server, 'tools/call', name)) return redactions;
   const call = answerOf(session, 'server', { ...open, method: 'tools/call', name }, result);
-  const decision = decide(session, policy, call);
-  return decision.effect === 'allow' ? redactionsOn('result', decision, redactions) : { call, decision };
+  const judged = decide(session, policy, call);
+  const bar = judged.effect === 'allow' ? barred(session, judged) : undefined;
+  const decision = bar === undefined ? judged : { ...bar, obligations: judged.obligations };
+  if (decision.effect !== 'allow') return { call, decision };
+  carryOut(session, call, decision, true);
+  return redactionsOn('result', decision, redactions);
 }
 
 /** Each is decided and recorded like a request of the server's own; what cannot be refused alone is refused with its answer. */
@@ -74,14 +82,24 @@ function judgeEmbedded(
     const call = embeddedCallOf(session, method ?? '(unreadable)', params);
     let decision = method === undefined ? UNREADABLE : decide(session, policy, call);
     const within = redactionsOn('args', decision, undefined);
+    const { obligations } = decision;
     if (within?.some(({ fields }) => fields.length > 0) === true) decision = UNREDACTABLE;
+    if (obligations.some(({ kind }) => kind === 'set' || kind === 'clamp')) decision = UNCHANGEABLE;
+    if (decision.effect === 'allow') decision = barred(session, decision) ?? decision;
     if (decision.effect === 'allow') {
       const counted = takeRates(session, call, decision);
       decision = counted.spent === undefined ? counted.decision : { ...SPENT, rule: counted.spent.rule };
     }
-    if (decision.effect !== 'allow') return { call, decision };
+    if (decision.effect === 'allow') {
+      const charged = charge(session, call, message, decision);
+      decision = charged.decision;
+      // Nobody answers it by itself: whether it came to anything is never known.
+      spend(session, charged);
+    }
+    if (decision.effect !== 'allow') return { call, decision: { ...decision, obligations } };
     if (within !== undefined) redactions = [...(redactions ?? []), ...within];
-    session.record.decision(call, message, bytes, session.tape, decision, false);
+    session.record.decision(call, message, bytes, session.tape, decision);
+    carryOut(session, call, decision, true);
   }
   return evidenceFault(session) === undefined ? redactions : 'unrecorded';
 }
@@ -89,4 +107,5 @@ function judgeEmbedded(
 const TOO_MANY_TASKS = denial('tasks', 'too many tasks were started in this session to tell whose a result is');
 const UNREADABLE = denial('protocol:embedded_request', 'the server asks for something in a form that cannot be judged');
 const UNREDACTABLE = denial('redact', 'fields of a request inside a result cannot be redacted');
+const UNCHANGEABLE = denial('set', 'the arguments of a request inside a result cannot be changed');
 const SPENT = denial('rate', 'the limit for what the server asks is spent');

@@ -39,6 +39,9 @@ function judgeWithLog() {
     limits: () => {
       throw new Error('no limits here');
     },
+    budgets: () => {
+      throw new Error('no budgets here');
+    },
     floor: { mayTouch: () => false, judge: () => undefined },
     paths: pathResolver('/'),
     userHome: undefined,

@@ -9,7 +9,10 @@ import { splice, type Edit } from '../protocol/splice.ts';
 import { readAnnotations } from './annotations.ts';
 import { judgeAnswer, statusOf } from './answers.ts';
 import { callOf } from './calls.ts';
+import { giveBack, settleByAnswer, spend } from './charges.ts';
+import { carryOut } from './duties.ts';
 import { isStop, type Stop } from './inside.ts';
+import { filterList, mergeEdits } from './lists.ts';
 import type { LiveCall } from './live-call.ts';
 import { idTextOf, notJudged, parseId, splitByReturn, tooLarge, wrongForm } from './malformed.ts';
 import { refusalBytes, refusedByPolicy, refusedByRate } from './refuse.ts';
@@ -66,6 +69,7 @@ export class Judge {
         if (open === undefined) continue;
         const text = `Callgate refused the call: its evidence could not be written. ${why}`;
         this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text));
+        giveBack(this.#session, open);
         this.#outcome(open, 'denied', 0);
       }
     };
@@ -74,6 +78,7 @@ export class Judge {
   /** The server has ended: every open request of the client is answered. */
   serverEnded(how: string): void {
     for (const open of this.#session.open.client.drain()) {
+      spend(this.#session, open);
       this.#outcome(open, 'lost', 0);
       const text = `The server "${this.#o.server}" ${how} before it answered.`;
       const record = this.#o.evidence.idOf(open.sequence);
@@ -95,6 +100,7 @@ export class Judge {
 
   #judge(from: Sender, bytes: Uint8Array, start: number, end: number): void {
     this.#o.paths.forget();
+    for (const told of this.#session.lists.changedBy(this.#o.policy())) this.#reply('client', told);
     const message = readMessage(this.#session.tape, bytes, start, end);
     if ('refused' in message) return this.#refuseMalformed(from, message);
     if (this.#returns.within(bytes, start, end)) return this.#refuseMalformed(from, splitByReturn(message, bytes));
@@ -104,30 +110,59 @@ export class Judge {
 
   /** A request or notification: decided, recorded, forwarded or refused. */
   #ask(from: Sender, message: Message, bytes: Uint8Array, start: number, end: number): void {
-    const { tape, record } = this.#session;
     const malformed = wrongForm(this.#session, from, message, bytes);
     if (malformed !== undefined) return this.#refuseMalformed(from, malformed);
 
     const call = callOf(this.#session, from, message);
     const verdict = verdictOn(this.#session, call, message, bytes);
+    try {
+      this.#conclude(from, message, bytes, start, end, call, verdict);
+    } catch (error) {
+      // It does not go: what it was to spend is given back.
+      giveBack(this.#session, verdict);
+      throw error;
+    }
+  }
+
+  /** What was decided is recorded and done. */
+  #conclude(
+    from: Sender,
+    message: Message,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    call: LiveCall,
+    verdict: Verdict,
+  ): void {
+    const { tape, record, memory } = this.#session;
     const { decision, edits, spent } = verdict;
     const isRefused = decision.effect !== 'allow' || spent !== undefined;
     const isRequest = message.kind === 'request';
     if (!isRefused && !isRequest && methodKind(call.method, from)?.counted === true) {
       record.passed();
+      if (decision.obligations.length > 0) carryOut(this.#session, call, decision, true);
+      spend(this.#session, verdict);
       this.#noteNotification(from, message);
       return this.#forward(from, bytes, start, end, edits);
     }
 
-    const sequence = record.decision(call, message, bytes, tape, decision, spent !== undefined);
+    const particulars = spent !== undefined ? LIMITED : edits.length > 0 ? EDITED : undefined;
+    const sequence = record.decision(call, message, bytes, tape, decision, particulars);
+    if (decision.obligations.length > 0) carryOut(this.#session, call, decision, !isRefused);
     if (isRefused) return this.#refuse(from, message, bytes, call, verdict, sequence);
     if (from === 'server') {
       const why = evidenceFault(this.#session);
-      if (why !== undefined) return this.#refuseUnrecorded(message, bytes, why);
-    }
+      if (why !== undefined) {
+        giveBack(this.#session, verdict);
+        return this.#refuseUnrecorded(message, bytes, why);
+      }
+    } else if (call.tool !== undefined) memory.called(call.tool);
 
     if (isRequest) this.#await(from, message, bytes, sequence, verdict);
-    else this.#noteNotification(from, message);
+    else {
+      this.#noteNotification(from, message);
+      spend(this.#session, verdict);
+    }
     if (from === 'client' && call.method === 'initialize') record.introduce(tape, message.params);
     this.#forward(from, bytes, start, end, edits);
   }
@@ -149,19 +184,25 @@ export class Judge {
   }
 
   #answerTo(open: Open, from: Sender, message: Message, bytes: Uint8Array, start: number, end: number): void {
-    const { tape, record, annotations } = this.#session;
+    const { tape, record, annotations, lists } = this.#session;
+    if (open.charge !== undefined) settleByAnswer(this.#session, open, message, statusOf(tape, open, message));
     const edits = judgeAnswer(this.#session, from, open, message, bytes);
     if (isStop(edits)) return this.#refuseAnswer(from, open, edits, message, bytes);
 
-    if (from === 'server') {
-      if (open.method === 'tools/list' && this.#o.trustAnnotations) readAnnotations(tape, message.result, annotations);
-      if (open.method === 'initialize') record.agreed(tape, message.result);
-      this.#outcome(open, statusOf(tape, open, message), end - start, edits.length);
+    if (from !== 'server') return this.#forward(from, bytes, start, end, edits);
+
+    if (open.method === 'tools/list' && this.#o.trustAnnotations) readAnnotations(tape, message.result, annotations);
+    if (open.method === 'initialize') {
+      record.agreed(tape, message.result);
+      lists.declared(tape, message.result);
     }
-    this.#forward(from, bytes, start, end, edits);
+    const list = filterList(this.#session, open, message.result);
+    this.#outcome(open, statusOf(tape, open, message), end - start, edits.length, list.hidden);
+    this.#forward(from, bytes, start, end, mergeEdits(edits, list.edits));
   }
 
-  #await(from: Sender, message: Message, bytes: Uint8Array, sequence: number, { redactResult }: Verdict): void {
+  #await(from: Sender, message: Message, bytes: Uint8Array, sequence: number, verdict: Verdict): void {
+    const { redactResult, charge } = verdict;
     const { open, tape, tasks } = this.#session;
     const id = message.id as string | number;
     const method = message.method as string;
@@ -174,6 +215,7 @@ export class Judge {
       idText: idTextOf(message, bytes),
       since: this.#o.mono(),
       redactResult,
+      charge,
       task: from === 'client' ? tasks.askedFor(tape, method, message.params) : undefined,
     });
     if (from === 'client') this.#uncommitted.push(id);
@@ -183,7 +225,9 @@ export class Judge {
   #noteNotification(from: Sender, message: Message): void {
     if (message.cancelled === undefined) return;
     const open = this.#session.open[from].retire(message.cancelled);
-    if (open !== undefined && from === 'client') this.#outcome(open, 'cancelled', 0);
+    if (open === undefined) return;
+    spend(this.#session, open);
+    if (from === 'client') this.#outcome(open, 'cancelled', 0);
   }
 
   #refuse(from: Sender, message: Message, bytes: Uint8Array, call: LiveCall, verdict: Verdict, sequence: number): void {
@@ -218,7 +262,8 @@ export class Judge {
     }
     const { call, decision } = stop;
     const { record, tape } = this.#session;
-    const sequence = record.decision(call, message, bytes, tape, decision, false);
+    const sequence = record.decision(call, message, bytes, tape, decision);
+    if (decision.obligations.length > 0) carryOut(this.#session, call, decision, false);
     if (from === 'server') this.#outcome(open, 'denied', 0);
     const what = open.name === undefined ? `the answer to "${open.method}"` : `the result of "${open.name}"`;
     const refused = refusedByPolicy(what, decision, this.#o.evidence.idOf(sequence));
@@ -240,6 +285,7 @@ export class Judge {
       const asker = otherThan(from);
       const open = id === undefined ? undefined : opened[asker].take(id);
       if (open === undefined) return;
+      spend(this.#session, open);
       if (asker === 'client') this.#outcome(open, 'malformed', 0);
       const text = `Callgate refused the answer: ${refusal.message}`;
       return this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason }));
@@ -263,7 +309,7 @@ export class Judge {
     }
   }
 
-  #outcome(open: Open, status: OutcomeRecord['status'], bytes: number, redactions = 0): void {
+  #outcome(open: Open, status: OutcomeRecord['status'], bytes: number, redactions = 0, hidden = 0): void {
     try {
       this.#o.evidence.append({
         type: 'outcome',
@@ -274,6 +320,7 @@ export class Judge {
         us: Math.round(this.#o.mono() - open.since),
         bytes,
         ...(redactions > 0 ? { redactions } : {}),
+        ...(hidden > 0 ? { reason: `${hidden} of the list hidden` } : {}),
       });
     } catch (error) {
       // The call is done and its decision recorded: its answer must not be lost with the outcome.
@@ -301,4 +348,6 @@ function otherThan(side: Sender): Sender {
   return side === 'client' ? 'server' : 'client';
 }
 
+const LIMITED = { limited: true } as const;
+const EDITED = { edited: true } as const;
 const NOTHING_TO_TAKE_BACK = (): void => undefined;

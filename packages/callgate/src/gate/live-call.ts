@@ -1,8 +1,11 @@
-import type { Annotations, Call, Direction } from '../model/call.ts';
+import type { Annotations, Call, CallFinding, Direction, Intent } from '../model/call.ts';
+import type { Finding } from '../model/finding.ts';
 import type { Json } from '../model/json.ts';
+import { findSecrets } from '../inspect/message-secrets.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Scanner } from '../protocol/scan.ts';
-import { jsonAt } from '../protocol/tape.ts';
+import { jsonAt, walkStrings } from '../protocol/tape.ts';
+import type { Memory } from './memory.ts';
 
 /** What a call is built from: names already read, and where its arguments stand on the tape. */
 export interface CallParts {
@@ -14,6 +17,7 @@ export interface CallParts {
   readonly uri: string | undefined;
   readonly principal: Principal;
   readonly annotations: Annotations | undefined;
+  readonly memory: Memory;
   readonly tape: Scanner;
   readonly node: number;
 }
@@ -31,12 +35,17 @@ export class LiveCall implements Call {
   declare readonly uri?: string;
   readonly principal: Principal;
   declare readonly annotations?: Annotations;
+  /** As far as a trusted server claims it; undefined when there is no claim to go by. */
+  declare readonly intent?: Intent;
   /** Real paths fetched for the policy before it decides (gate/facts.ts). */
   paths: ReadonlyMap<string, string> | undefined;
+  readonly #memory: Memory;
   readonly #tape: Scanner;
   readonly #node: number;
   #args: Json | undefined;
   #read = false;
+  #time: number | undefined;
+  #findings: readonly CallFinding[] | undefined;
 
   constructor(parts: CallParts) {
     this.direction = parts.direction;
@@ -46,8 +55,12 @@ export class LiveCall implements Call {
     if (parts.prompt !== undefined) this.prompt = parts.prompt;
     if (parts.uri !== undefined) this.uri = parts.uri;
     this.principal = parts.principal;
-    if (parts.annotations !== undefined) this.annotations = parts.annotations;
+    if (parts.annotations !== undefined) {
+      this.annotations = parts.annotations;
+      this.intent = intentOf(parts.annotations);
+    }
     this.paths = undefined;
+    this.#memory = parts.memory;
     this.#tape = parts.tape;
     this.#node = parts.node;
   }
@@ -60,7 +73,46 @@ export class LiveCall implements Call {
     return this.#args;
   }
 
+  /** When it was first asked for: one time for all that is decided about it. */
+  get time(): number {
+    return (this.#time ??= this.#memory.now());
+  }
+
+  get session(): string {
+    return this.#memory.id;
+  }
+
+  get labels(): readonly string[] {
+    return this.#memory.labels;
+  }
+
+  /** Secrets in the arguments (of a result, in it); looked for when first asked. */
+  findings(): readonly CallFinding[] {
+    return (this.#findings ??= this.#node < 0 ? [] : findingsBelow(this.#tape, this.#node));
+  }
+
+  history(isCounted: (tool: string) => boolean, windowMs: number): number | undefined {
+    return this.#memory.count(isCounted, windowMs);
+  }
+
   realPath(path: string): string | undefined {
     return this.paths?.get(path);
   }
+}
+
+function intentOf({ destructiveHint, readOnlyHint }: Annotations): Intent {
+  if (destructiveHint === true) return 'delete';
+  return readOnlyHint === true ? 'read' : 'unknown';
+}
+
+function findingsBelow(tape: Scanner, node: number): readonly CallFinding[] {
+  const byNode = new Map<number, readonly Finding[]>();
+  findSecrets(tape, node, (at, _text, findings) => byNode.set(at, findings));
+  if (byNode.size === 0) return [];
+  const placed: CallFinding[] = [];
+  walkStrings(tape, node, (at, pointer) => {
+    for (const { ruleId, class: kind, confidence } of byNode.get(at) ?? [])
+      placed.push({ rule: ruleId, class: kind, pointer: pointer(), confidence });
+  });
+  return placed;
 }

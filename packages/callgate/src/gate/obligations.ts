@@ -1,10 +1,9 @@
 import { messageOf } from '../model/error.ts';
-import type { Decision, RateObligation, RedactObligation } from '../model/decision.ts';
+import type { Decision, RedactObligation } from '../model/decision.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Scanner } from '../protocol/scan.ts';
 import type { Edit } from '../protocol/splice.ts';
 import { besides, namesSecret } from './besides.ts';
-import type { LiveCall } from './live-call.ts';
 import { redactEdits, type Redaction } from './redact.ts';
 
 /** The redactions of a decision that concern one side, after those that are due already. */
@@ -78,24 +77,4 @@ function nameHit(where: string): Decision {
 
 function denial(reason: string): Decision {
   return { effect: 'deny', rule: 'redact', reason, obligations: [] };
-}
-
-/** The counter of the home that a rate obligation counts this call on. */
-export function rateKey(rate: RateObligation, call: LiveCall): string {
-  const parts = rate.key.map((key) => {
-    switch (key) {
-      case 'rule':
-        return `rule=${rate.rule}`;
-      case 'tool':
-        return `tool=${call.server}/${call.tool ?? call.prompt ?? call.method}`;
-      case 'server':
-        return `server=${call.server}`;
-      case 'principal':
-        return `principal=${call.principal.id}`;
-      case 'global':
-        return 'global';
-    }
-  });
-  // Names are the peers' to choose: quoted, none can pass for two.
-  return JSON.stringify([rate.rule, rate.windowMs, ...parts]);
 }

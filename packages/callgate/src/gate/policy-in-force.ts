@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
   documentCache,
+  includesAmong,
+  includesOnDisk,
   loadConfig,
   policyVariables,
   resolvePolicy,
@@ -10,19 +12,24 @@ import {
   type Config,
   type ConfigRequest,
   type FileWatch,
+  type ResolvedPolicy,
 } from '../config/index.ts';
 import { CallgateError } from '../model/error.ts';
 import {
+  ceiling,
   combine,
   loadPolicy,
   OBSERVE_POLICY,
   tightenOnly,
   type CompiledPolicy,
   type DocumentCache,
+  type FindInclude,
   type LoadedPolicy,
+  type PolicyLayer,
 } from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
 import { pathResolver } from './facts.ts';
+import { sqliteBudgets, type Budgets } from '../state/budgets.ts';
 import { sqliteLimits, type Limits } from '../state/limits.ts';
 
 /** The policy that judges now, replaced whole when its files change. */
@@ -45,6 +52,8 @@ export interface PolicyHolder {
   watch(listener: ReloadListener): void;
   /** The home's shared limits. Throws CG_STATE_UNAVAILABLE when the policy in force brought none. */
   limits(): Limits;
+  /** The home's shared budgets. Throws as `limits`. */
+  budgets(): Budgets;
   close(): void;
 }
 
@@ -61,9 +70,11 @@ export interface ReloadListener {
  */
 export async function holdPolicy(config: Config, request: ConfigRequest): Promise<PolicyHolder> {
   let limits: Limits | undefined;
+  let budgets: Budgets | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
     const loaded = await compileInForce(from, request, documentCache(from.home, 'policy'));
     if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
+    if (usesBudgets(loaded.policy)) budgets ??= await openBudgets(from.home);
     return loaded;
   };
   let listener: ReloadListener | undefined;
@@ -118,16 +129,22 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
       if (limits !== undefined) return limits;
       throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared limits of this home are not open.');
     },
+    budgets() {
+      if (budgets !== undefined) return budgets;
+      throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared budgets of this home are not open.');
+    },
     close() {
       closed = true;
       files?.close();
       limits?.close();
+      budgets?.close();
     },
   };
 }
 
 /**
- * Compiles what the config names, with an untrusted project's policy as a layer that can only tighten.
+ * Compiles what the config names: the organisation's policy above the chosen one, and an untrusted project's as a layer that
+ * can only tighten. What is in shadow mode is asked and told of, and counts nowhere.
  * @param cache spares parsing what has not changed; without it everything is parsed
  * @throws PolicyError, ConfigError
  */
@@ -137,32 +154,90 @@ export async function compileInForce(
   cache?: DocumentCache,
 ): Promise<PolicyInForce> {
   const resolved = resolvePolicy(config);
-  const isObserve = resolved.origin === 'observe';
-  const sources = isObserve ? [{ file: '(built-in observe policy)', text: OBSERVE_POLICY }] : resolved.sources;
-  const compile = (from: readonly PolicySource[], trusted: boolean): Promise<LoadedPolicy> =>
-    loadPolicy(
-      from,
+  const files = new Set<string>();
+  const compile = (source: PolicySource, trusted: boolean): Promise<LoadedPolicy> => {
+    if (source !== OBSERVE) files.add(source.file);
+    const find =
+      source.included === undefined
+        ? includesOnDisk({ asked: (path) => files.add(path) })
+        : noting(includesAmong(source.included), files);
+    return loadPolicy(
+      [source],
       {
         variables: policyVariables(config, request.env, trusted),
         sha256: sha256Hex,
         realPath: pathResolver(config.cwd).resolve,
+        include: find,
       },
       cache,
     );
-  const chosen = await compile(sources, true);
-  const { untrusted } = resolved;
-  const tighter = untrusted === undefined ? undefined : await compile([untrusted], false);
-  const policy =
-    tighter === undefined ? chosen.policy : combine([chosen.policy, tightenOnly(tighter.policy)], sha256Hex);
-  const complete = Promise.all([chosen.complete, tighter?.complete]).then(() => undefined);
+  };
+  const { untrusted, organisation } = resolved;
+  const chosen = await compile(resolved.sources[0] ?? OBSERVE, true);
+  const above = organisation === undefined ? undefined : await compile(organisation, true);
+  const tighter = untrusted === undefined ? undefined : await compile(untrusted, false);
+  const instead = chosen.policy.mode === 'shadow' ? await compile(OBSERVE, true) : undefined;
+  const complete = Promise.all([chosen, above, tighter, instead].map((loaded) => loaded?.complete)).then(
+    () => undefined,
+  );
   // Whoever judges with it waits for it and hears of a failure.
   complete.catch(() => undefined);
-  const files = [...resolved.sources, ...(untrusted === undefined ? [] : [untrusted])].map((source) => source.file);
-  return { policy, origin: resolved.origin, files, notices: config.notices, complete };
+  const policy = layered(chosen.policy, above?.policy, tighter?.policy, instead?.policy);
+  const notices = [...config.notices, ...shadowNotices(resolved, chosen.policy, above?.policy)];
+  return { policy, origin: resolved.origin, files: [...files], notices, complete };
+}
+
+const OBSERVE: PolicySource = { file: '(built-in observe policy)', text: OBSERVE_POLICY };
+
+/** @param instead what judges in place of a chosen policy that is in shadow mode */
+function layered(
+  chosen: CompiledPolicy,
+  above: CompiledPolicy | undefined,
+  tighter: CompiledPolicy | undefined,
+  instead: CompiledPolicy | undefined,
+): CompiledPolicy {
+  const shadows = [above, instead === undefined ? undefined : chosen].filter((policy) => policy?.mode === 'shadow');
+  const layers: readonly PolicyLayer[] = [
+    ...(above?.mode === 'enforce' ? [ceiling(above)] : []),
+    instead ?? chosen,
+    // Of a project that nobody trusts nothing counts but what tightens: a policy in shadow mode does not.
+    ...(tighter?.mode === 'enforce' ? [tightenOnly(tighter)] : []),
+  ];
+  const isAlone = layers.length === 1 && shadows.length === 0;
+  return isAlone ? chosen : combine(layers, sha256Hex, shadows as readonly CompiledPolicy[]);
+}
+
+function shadowNotices(
+  { sources, organisation }: ResolvedPolicy,
+  chosen: CompiledPolicy,
+  above: CompiledPolicy | undefined,
+): readonly string[] {
+  const notices: string[] = [];
+  if (chosen.mode === 'shadow')
+    notices.push(`${sources[0]?.file} is in shadow mode: it is evaluated and recorded, and refuses nothing.`);
+  if (above?.mode === 'shadow')
+    notices.push(`${organisation?.file} is in shadow mode: it is evaluated and recorded, and refuses nothing.`);
+  return notices;
+}
+
+function noting(find: FindInclude, files: Set<string>): FindInclude {
+  return (from, name) => {
+    const found = find(from, name);
+    if ('file' in found) files.add(found.file);
+    return found;
+  };
 }
 
 async function openLimits(home: string): Promise<Limits> {
   return sqliteLimits(await openDatabase(join(home, 'state', 'state.db')));
+}
+
+function usesBudgets({ rules }: CompiledPolicy): boolean {
+  return rules.some(({ obligations }) => obligations.some(({ kind }) => kind === 'budget'));
+}
+
+async function openBudgets(home: string): Promise<Budgets> {
+  return sqliteBudgets(await openDatabase(join(home, 'state', 'state.db')));
 }
 
 function sha256Hex(text: string): string {

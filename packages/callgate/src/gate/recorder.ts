@@ -21,6 +21,16 @@ export interface RecorderOptions {
   mono(): number;
 }
 
+/** What else a record of a decision says. */
+export interface Particulars {
+  /** A limit of a rule is spent. */
+  readonly limited?: boolean;
+  /** The arguments leave otherwise than they came (and are recorded as they came). */
+  readonly edited?: boolean;
+  /** Without the arguments, or the result. */
+  readonly bare?: boolean;
+}
+
 const STORED_ARGUMENT_BYTES = 64 * 1024;
 const STORED_REASON_LENGTH = 1024;
 /** The masked copy of the arguments shows the rest. */
@@ -46,9 +56,9 @@ export class Recorder {
     bytes: Uint8Array,
     tape: Scanner,
     decision: Decision,
-    limited: boolean,
+    { limited = false, edited = false, bare = false }: Particulars = {},
   ): number {
-    const node = argumentsOf(message);
+    const node = bare ? -1 : argumentsOf(message);
     const masked = node < 0 ? undefined : maskArguments(tape, node, STORED_ARGUMENT_BYTES);
     const record: Mutable<DecisionRecord> = {
       type: 'decision',
@@ -75,7 +85,11 @@ export class Recorder {
       record.reason = recordable(decision.reason, STORED_REASON_LENGTH);
     if (decision.indeterminate !== undefined)
       record.indeterminate = recordable(decision.indeterminate, STORED_REASON_LENGTH);
-    if (decision.obligations.length > 0) record.obligations = decision.obligations.map((o) => `${o.kind}:${o.rule}`);
+    if (decision.obligations.length > 0) {
+      const named = decision.obligations.map((o) => `${o.kind}:${o.rule}`);
+      // Several bounds or windows of one rule are one word.
+      record.obligations = [...new Set(edited ? [...named, 'edited:args'] : named)];
+    }
     if (masked !== undefined) {
       record.args = masked.bytes;
       if (masked.truncated > 0) record.argsTruncated = masked.truncated;

@@ -1,5 +1,5 @@
 import type { Decision } from '../model/decision.ts';
-import { NEEDS_APPROVAL, DENIED, RATE_LIMITED } from '../protocol/codes.ts';
+import { DEFERRED, DENIED, NEEDS_APPROVAL, RATE_LIMITED } from '../protocol/codes.ts';
 import { errorAnswer, toolRefusal } from '../protocol/refusal.ts';
 
 /** Why a call did not go: what the model that made it, and the person behind it, will read. */
@@ -25,8 +25,11 @@ export function refusedByPolicy(what: string, decision: Decision, record: string
           `Callgate held back ${what}: rule "${rule}" wants a person to approve it, and no approver is set up.${why} ` +
           `To let it pass, the operator changes rule "${rule}" to allow it. Do not retry unchanged.`,
       };
-    case 'defer':
-      return { code: DENIED, rule, record, text: `Callgate deferred ${what} (rule "${rule}").${why} Try again later.` };
+    case 'defer': {
+      const { retryAfterMs = USUAL_RETRY_AFTER_MS } = decision;
+      const text = `Callgate deferred ${what} (rule "${rule}").${why} Try again in ${secondsOf(retryAfterMs)} s.`;
+      return { code: DEFERRED, rule, record, retryAfterMs, text };
+    }
     default:
       return {
         code: DENIED,
@@ -39,13 +42,12 @@ export function refusedByPolicy(what: string, decision: Decision, record: string
 
 /** Says that a limit is spent and when to try again. */
 export function refusedByRate(what: string, rule: string, retryAfterMs: number, record: string): Refused {
-  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
   return {
     code: RATE_LIMITED,
     rule,
     record,
     retryAfterMs,
-    text: `Callgate refused ${what}: the limit of rule "${rule}" is spent. Try again in ${seconds} s.`,
+    text: `Callgate refused ${what}: the limit of rule "${rule}" is spent. Try again in ${secondsOf(retryAfterMs)} s.`,
   };
 }
 
@@ -65,6 +67,12 @@ export function refusalBytes(
     record: refused.record,
     ...(refused.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(refused.retryAfterMs) }),
   });
+}
+
+const USUAL_RETRY_AFTER_MS = 60_000;
+
+function secondsOf(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }
 
 function sentence(text: string): string {

@@ -6,9 +6,13 @@ import type { Evidence } from '../evidence/index.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import { Pending } from '../protocol/correlate.ts';
 import { Scanner } from '../protocol/scan.ts';
+import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
+import { Waiting } from './charges.ts';
 import type { PathResolver } from './facts.ts';
 import type { Floor } from './floor.ts';
+import { Lists } from './lists.ts';
+import { Memory } from './memory.ts';
 import { Recorder } from './recorder.ts';
 import { Tasks, type TaskOrigin } from './tasks.ts';
 
@@ -27,12 +31,16 @@ export interface JudgeOptions {
   readonly evidence: Evidence;
   /** Shared limits of the home. Throws when they cannot be reached; the call is then denied. */
   limits(): Limits;
+  /** Shared budgets of the home; as `limits`. */
+  budgets(): Budgets;
   readonly floor: Floor;
   /** Shared with the floor. */
   readonly paths: PathResolver;
   /** What `~` stands for in a path. */
   readonly userHome: string | undefined;
   readonly trustAnnotations: boolean;
+  /** false: lists pass as the server wrote them. */
+  readonly filterLists?: boolean;
   readonly refusal: 'result' | 'error';
   readonly messageLimits: { readonly depth: number; readonly keys: number };
   readonly inFlight: number;
@@ -45,6 +53,8 @@ export interface JudgeOptions {
   /** A monotonic clock in microseconds. */
   mono(): number;
   warn(message: string): void;
+  /** What a policy wants told that is no warning. */
+  info?(message: string): void;
 }
 
 /** A request that was let through and whose answer is awaited. */
@@ -57,6 +67,8 @@ export interface Open {
   readonly idText: string;
   readonly since: number;
   readonly redactResult: readonly RedactObligation[] | undefined;
+  /** What it has set aside of budgets. */
+  readonly charge: string | undefined;
   /** The call whose result may come in the answer. */
   readonly task: TaskOrigin | undefined;
 }
@@ -66,10 +78,16 @@ export interface Session {
   readonly options: JudgeOptions;
   /** The one parse of the message in hand. */
   readonly tape: Scanner;
+  /** For reading a message again that was changed. */
+  readonly spare: Scanner;
   readonly record: Recorder;
   /** Requests that were let through, by who made them. */
   readonly open: { readonly client: Pending<Open>; readonly server: Pending<Open> };
   readonly tasks: Tasks;
+  /** What calls have set aside of budgets that wait for their retry. */
+  readonly waiting: Waiting;
+  readonly memory: Memory;
+  readonly lists: Lists;
   /** What the server, where it is trusted, claims about its tools. */
   readonly annotations: Map<string, Annotations>;
 }
@@ -79,9 +97,13 @@ export function newSession(options: JudgeOptions): Session {
   return {
     options,
     tape: new Scanner(options.messageLimits),
+    spare: new Scanner(options.messageLimits),
     record: new Recorder(options),
     open: { client: new Pending<Open>(options.inFlight), server: new Pending<Open>(options.inFlight) },
     tasks: new Tasks(),
+    waiting: new Waiting(),
+    memory: new Memory(options),
+    lists: new Lists(),
     annotations: new Map(),
   };
 }

@@ -1,0 +1,37 @@
+import type { AlertObligation, Decision, LogObligation } from '../model/decision.ts';
+import { denial } from './faults.ts';
+import type { LiveCall } from './live-call.ts';
+import { recordable } from './recordable.ts';
+import type { Session } from './session.ts';
+
+/** A denial when a decision wants what nobody here can do: what it asks for is never skipped. */
+export function barred({ memory }: Session, { obligations }: Decision): Decision | undefined {
+  for (const duty of obligations) {
+    if (duty.kind === 'sandbox') {
+      const reason = `It may only run in a sandbox (profile "${duty.profile}"), and this version of Callgate has none.`;
+      return denial(duty.rule, reason);
+    }
+  }
+  const labels = obligations.flatMap((duty) => (duty.kind === 'label' ? duty.labels : NONE));
+  if (memory.hasRoom(labels)) return undefined;
+  return denial('labels', 'The session has as many labels as it can have, and this would add one.');
+}
+
+/** Does what is left to do once it is decided, and recorded, whether a message passes. */
+export function carryOut(session: Session, call: LiveCall, decision: Decision, passes: boolean): void {
+  for (const duty of decision.obligations) {
+    if (duty.kind === 'label') {
+      if (passes) session.memory.label(duty.labels);
+    } else if (duty.kind === 'log') session.options.info?.(told(duty, call, passes));
+    else if (duty.kind === 'alert') session.options.warn(`Alert (${duty.severity}): ${told(duty, call, passes)}`);
+  }
+}
+
+function told({ rule, message }: LogObligation | AlertObligation, call: LiveCall, passes: boolean): string {
+  const name = call.tool ?? call.prompt ?? call.uri;
+  const target = name === undefined ? '' : ` "${recordable(name)}"`;
+  const what = `${recordable(call.method)}${target} (${call.direction}) on server "${call.server}"`;
+  return `Rule "${rule}" matched ${what}, which ${passes ? 'passes' : 'is refused'}.${message === undefined ? '' : ` ${message}`}`;
+}
+
+const NONE: readonly never[] = [];
