@@ -1,0 +1,667 @@
+import { constantOutputOf } from './constants.ts';
+import { commandArguments, isCommandVariable, isInterpreter, programTexts, shellInCode } from './hidden.ts';
+import {
+  programName,
+  type ShellAssignment,
+  type ShellCommand,
+  ShellLimit,
+  type ShellReading,
+  type ShellRedirect,
+} from './reading.ts';
+import type { Assignment, Command, ParseShell, Redirect, Script, Statement } from './tree.ts';
+import { LONGEST_TEXT } from './tree.ts';
+import { join, skipOptions, unwrap } from './unwrap.ts';
+import { constantWord, type ShellWord, UNKNOWN, unknownWord, Variables } from './variables.ts';
+import { readWindows, type WindowsCommand, windowsInner } from './windows.ts';
+import { expandFields, expandOne } from './words.ts';
+
+const MOST_COMMANDS = 2_048;
+const MOST_TEXT = 524_288;
+const MOST_PARSES = 64;
+/** Of all texts parsed for one reading, together. */
+const MOST_PARSED = 131_072;
+const DEEPEST_SCRIPT = 8;
+const MOST_WRAPPERS = 16;
+
+/**
+ * Reads what a command line would run.
+ * @param text a command line for Bash; or an argv, judged as it is, without a shell in between.
+ * @param parse the parser, handed in because it is loaded only where a policy asks for it.
+ * @returns every command, also inside substitutions, wrappers and nested shells. Never throws: what is too long, too
+ * deep or no shell is `unparsed`, with whatever commands were found before.
+ */
+export function readShell(text: string | readonly string[], parse: ParseShell): ShellReading {
+  const reader = new Reader(parse);
+  try {
+    if (typeof text === 'string') reader.line(text);
+    else reader.argv(text);
+  } catch (error) {
+    if (error instanceof ShellLimit) reader.refuse(error.message);
+    else if (error instanceof RangeError) reader.refuse('it is nested too deeply');
+    else throw error;
+  }
+  return reader.reading();
+}
+
+/** Where a command stands. */
+interface Scope {
+  readonly variables: Variables;
+  readonly via: readonly string[];
+  readonly pipedFrom: readonly number[] | undefined;
+  /** What can be read from standard input: a constant, something nobody knows, or the terminal's (`none`). */
+  readonly input: () => string | 'none' | undefined;
+  readonly inSubstitution: boolean;
+  /** Only its output is wanted: nothing is reported. */
+  readonly quiet: boolean;
+  readonly depth: number;
+}
+
+const noInput = () => 'none' as const;
+const unknownInput = () => undefined;
+/** Constant input; `none` is kept for the terminal, so it is given a newline. */
+const givenInput = (text: string) => () => (text === 'none' ? 'none\n' : text);
+
+const SHELLS = new Set('sh bash zsh dash ksh ksh93 mksh ash rbash fish csh tcsh yash posh hush'.split(' '));
+
+class Reader {
+  readonly #parse: ParseShell;
+  readonly #commands: ShellCommand[] = [];
+  readonly #assignments: ShellAssignment[] = [];
+  /** Functions and aliases of the text: a program of that name is no longer the one we know. */
+  readonly #defined = new Set<string>();
+  #dynamic = false;
+  #unparsed: string | undefined;
+  #text = 0;
+  #parses = 0;
+  #parsed = 0;
+
+  constructor(parse: ParseShell) {
+    this.#parse = parse;
+  }
+
+  reading(): ShellReading {
+    const unparsed = this.#unparsed === undefined ? undefined : { unparsed: this.#unparsed };
+    return { commands: this.#commands, assignments: this.#assignments, dynamic: this.#dynamic, ...unparsed };
+  }
+
+  refuse(reason: string): void {
+    this.#unparsed ??= reason;
+  }
+
+  line(text: string): void {
+    if (text.includes(UNKNOWN)) throw new ShellLimit('it holds a NUL character');
+    const scope = topScope();
+    const before = this.#commands.length;
+    this.#script(constantWord(text), scope);
+    const windows = readWindows(text, this.#commands.slice(before));
+    // What Bash cannot read stays unread: nobody knows which shell will get it.
+    if (windows !== undefined) this.#windows(windows, scope);
+  }
+
+  argv(words: readonly string[]): void {
+    const length = words.reduce((sum, word) => sum + word.length + 1, 0);
+    if (length > LONGEST_TEXT) throw new ShellLimit(`it is longer than ${LONGEST_TEXT} characters`);
+    if (words.some((word) => word.includes(UNKNOWN))) throw new ShellLimit('it holds a NUL character');
+    if (words.length > 0) this.#run(words.map(constantWord), [], topScope());
+  }
+
+  /** Parses and walks a text; unknown parts of it stand as a variable nobody knows. */
+  #script(word: ShellWord, scope: Scope): void {
+    if (word.dynamic && !scope.quiet) this.#dynamic = true;
+    if (scope.depth >= DEEPEST_SCRIPT || ++this.#parses > MOST_PARSES)
+      throw new ShellLimit('too many shells inside shells');
+    this.#parsed += word.text.length;
+    if (this.#parsed > MOST_PARSED) throw new ShellLimit('too much text in shells inside shells');
+    const parsed = this.#parse(word.text.replaceAll(UNKNOWN, '${_}'));
+    if ('unparsed' in parsed) this.refuse(parsed.unparsed);
+    else this.#statements(parsed.script, { ...scope, depth: scope.depth + 1 });
+  }
+
+  #statements(script: Script, scope: Scope): void {
+    for (const statement of script) this.#statement(statement, scope);
+  }
+
+  /** Walks a script and returns the positions of the commands in it. */
+  #span(script: Script, scope: Scope): readonly number[] {
+    const start = this.#commands.length;
+    this.#statements(script, scope);
+    return range(start, this.#commands.length);
+  }
+
+  #statement(statement: Statement, outer: Scope): void {
+    const { redirects, scope } = this.#redirects(statement.redirects, outer);
+    const { command } = statement;
+    if (command?.kind === 'simple') {
+      this.#simple(command, redirects, statement.background ? forked(scope) : scope);
+      return;
+    }
+    if (redirects.length > 0) this.#emit('', [], redirects, scope);
+    if (command !== undefined) this.#compound(command, statement.background ? forked(scope) : scope);
+  }
+
+  #redirects(list: readonly Redirect[], outer: Scope): { redirects: ShellRedirect[]; scope: Scope } {
+    let scope = outer;
+    const redirects = list.map(({ op, word, body }) => {
+      const target = expandOne(word, this.#expander(scope));
+      if (op === '<<' || op === '<<-') {
+        const text = body === undefined ? constantWord('') : expandOne(body, this.#expander(scope));
+        const clean = op === '<<-' ? { ...text, text: text.text.replace(/^\t+/gm, '') } : text;
+        scope = withInput(scope, clean);
+        return { op, word: clean };
+      }
+      if (op === '<<<') scope = withInput(scope, { ...target, text: `${target.text}\n` });
+      if (op === '<') {
+        const input = target.content === undefined ? unknownInput : givenInput(target.content);
+        scope = { ...scope, pipedFrom: target.from.length > 0 ? target.from : undefined, input };
+      }
+      return target.dynamic ? { op, word: target } : { op, word: target, target: target.text };
+    });
+    return { redirects, scope };
+  }
+
+  #compound(command: Exclude<Command, { kind: 'simple' }>, scope: Scope): void {
+    switch (command.kind) {
+      case 'declare':
+        this.#declare(command, scope);
+        return;
+      case 'pipeline':
+        this.#pipeline(command.stages, scope);
+        return;
+      case 'chain':
+        this.#chain(command.links, scope);
+        return;
+      case 'group':
+        this.#statements(command.script, command.subshell ? forked(scope) : scope);
+        return;
+      case 'branches':
+        for (const word of command.words) expandOne(word, this.#expander(scope));
+        this.#branches(command.scripts, scope);
+        return;
+      case 'loop':
+        this.#loop(command, scope);
+        return;
+      case 'function':
+        this.#function(command.name, command.script, scope);
+        return;
+      case 'values':
+        this.#statements(command.script, { ...forked(scope), inSubstitution: true });
+        for (const name of command.sets) scope.variables.forget(name);
+    }
+  }
+
+  #pipeline(stages: readonly Statement[], scope: Scope): void {
+    let { pipedFrom, input } = scope;
+    for (const stage of stages) {
+      const here: Scope = { ...forked(scope), pipedFrom, input };
+      const start = this.#commands.length;
+      this.#statement(stage, here);
+      pipedFrom = range(start, this.#commands.length);
+      input = remembered(() => this.#constantOutput([stage], forked(here)));
+    }
+  }
+
+  /** `a && b` shares variables as long as nothing was skipped; behind `||` and after the chain they are in doubt. */
+  #chain(links: readonly { readonly join: '&&' | '||'; readonly statement: Statement }[], scope: Scope): void {
+    const [first, ...rest] = links;
+    if (first !== undefined) this.#statement(first.statement, scope);
+    let branch = forked(scope);
+    for (const { join: joint, statement } of rest) {
+      if (joint === '||') {
+        scope.variables.join(branch.variables);
+        branch = forked(scope);
+      }
+      this.#statement(statement, branch);
+      if (joint === '||') {
+        scope.variables.join(branch.variables);
+        branch = forked(scope);
+      }
+    }
+    scope.variables.join(branch.variables);
+  }
+
+  #branches(scripts: readonly Script[], scope: Scope): void {
+    for (const script of scripts) {
+      const branch = forked(scope);
+      this.#statements(script, branch);
+      scope.variables.join(branch.variables);
+    }
+  }
+
+  #loop(command: Command & { kind: 'loop' }, scope: Scope): void {
+    const items = command.items.flatMap((word) => expandFields(word, this.#expander(scope)));
+    const only = items.length === 1 && !items[0]!.glob ? items[0]! : unknownWord(items.flatMap(({ from }) => from));
+    const body = forked(scope);
+    body.variables.set(command.name, only);
+    this.#statements(command.script, body);
+    scope.variables.join(body.variables);
+  }
+
+  #function(name: string, script: Script, scope: Scope): void {
+    this.#defined.add(programName(name));
+    const body = forked(scope);
+    body.variables.positional = 'unknown';
+    const via = [...scope.via, `${programName(name)}()`];
+    this.#statements(script, { ...body, via, pipedFrom: undefined, input: unknownInput });
+    // It runs wherever it is called, and may be called between any two assignments.
+    scope.variables.join(body.variables);
+  }
+
+  #declare(command: Command & { kind: 'declare' }, scope: Scope): void {
+    const flags = command.flags.map((word) => expandOne(word, this.#expander(scope)));
+    this.#assign(command.assignments, scope);
+    const locks =
+      command.variant === 'readonly' || flags.some((flag) => flag.dynamic || /^[-+].*[rilun]/.test(flag.text));
+    if (locks) {
+      for (const { name, value } of command.assignments) {
+        if (flags.some((flag) => /^-.*[ilun]/.test(flag.text)) && value !== undefined) scope.variables.forget(name);
+        scope.variables.lock(name);
+      }
+    }
+    const names = command.assignments.map(({ name }) => constantWord(name));
+    this.#emit(command.variant, [constantWord(command.variant), ...flags, ...names], [], scope);
+  }
+
+  #assign(assignments: readonly Assignment[], scope: Scope, seenBy: Scope = scope): void {
+    for (const { name, append, value, array } of assignments) {
+      if (array !== undefined) {
+        for (const word of array) expandFields(word, this.#expander(seenBy));
+        scope.variables.forget(name);
+        continue;
+      }
+      if (value === undefined) continue;
+      const plain = expandOne(value, this.#expander(seenBy));
+      const old = append ? (scope.variables.get(name) ?? unknownWord()) : undefined;
+      const next = old === undefined ? plain : appended(old, plain);
+      this.#spend(next.text.length);
+      scope.variables.set(name, next);
+      if (scope.quiet) continue;
+      this.#assignments.push({ name, value: next });
+      if (isCommandVariable(name)) this.#script(next, { ...forked(scope), via: [...scope.via, name] });
+    }
+  }
+
+  #simple(command: Command & { kind: 'simple' }, redirects: readonly ShellRedirect[], scope: Scope): void {
+    const fields = command.words.flatMap((word) => expandFields(word, this.#expander(scope)));
+    if (fields.length === 0) {
+      this.#assign(command.assignments, scope);
+      if (redirects.length > 0) this.#emit('', [], redirects, scope);
+      return;
+    }
+    const own = command.assignments.length > 0 ? forked(scope) : scope;
+    this.#assign(command.assignments, own, scope);
+    this.#run(fields, redirects, own, scope);
+  }
+
+  /** Runs words: takes wrappers off until the program that does something is bare. */
+  #run(given: readonly ShellWord[], redirects: readonly ShellRedirect[], outer: Scope, shell: Scope = outer): void {
+    let words = given;
+    let scope = outer;
+    for (let round = 0; ; round++) {
+      if (round > MOST_WRAPPERS) throw new ShellLimit('too many wrappers around a command');
+      if (scope.quiet) return;
+      const program = this.#program(words);
+      if (program === undefined) return this.#unknownProgram(words, redirects, scope);
+      if (this.#special(program, words, redirects, scope, shell)) return;
+      const inner = unwrap(program, words);
+      if (inner === undefined) {
+        this.#emit(program, words, redirects, scope);
+        if (READS_COMMANDS.has(program)) this.#standardInput({ ...scope, via: [...scope.via, program] });
+        return;
+      }
+      if (inner.keeps) this.#emit(program, words, redirects, scope);
+      scope = { ...scope, via: [...scope.via, program] };
+      for (const script of inner.scripts ?? []) {
+        if (!inner.keeps) this.#carry(redirects, scope);
+        this.#script(script, forked(scope));
+      }
+      if (inner.words === undefined) return;
+      words = program === 'xargs' ? this.#withArguments(inner.words, words, scope) : inner.words;
+      if (inner.keeps) redirects = [];
+    }
+  }
+
+  /** The name of the program; undefined when it is unknown. A guess counts, and makes the reading dynamic. */
+  #program(words: readonly ShellWord[]): string | undefined {
+    const first = words[0]!;
+    if (first.text.includes(UNKNOWN) || (first.glob && first.text !== '[' && first.text !== '[[')) return undefined;
+    const name = programName(first.text);
+    if (first.dynamic || name === '' || /\s/.test(name)) this.#dynamic = true;
+    return name;
+  }
+
+  #unknownProgram(words: readonly ShellWord[], redirects: readonly ShellRedirect[], scope: Scope): void {
+    this.#dynamic = true;
+    this.#emit(undefined, words, redirects, scope);
+    // `$SUDO rm -rf /`: an empty variable leaves the next word as the program.
+    const [first, ...rest] = words;
+    if (first?.text === UNKNOWN && rest.length > 0 && RISKY.has(programName(rest[0]!.text))) {
+      this.#run(rest, [], { ...scope, via: [...scope.via, '?'] });
+    }
+  }
+
+  /** Programs that run a text, change the shell itself, or are an interpreter. Returns whether nothing is left to do. */
+  #special(
+    program: string,
+    words: readonly ShellWord[],
+    redirects: readonly ShellRedirect[],
+    scope: Scope,
+    shell: Scope,
+  ): boolean {
+    if (SHELLS.has(program)) {
+      this.#shell(program, words, redirects, scope);
+      return true;
+    }
+    const inside = { ...scope, via: [...scope.via, program] };
+    switch (program) {
+      case 'eval':
+        this.#emit(program, words, redirects, scope);
+        this.#script(join(words.slice(1)), inside);
+        return true;
+      case '.':
+      case 'source':
+        this.#emit(program, words, redirects, scope);
+        this.#file(words[1], inside);
+        shell.variables.forgetAll();
+        return true;
+      case 'trap':
+        this.#emit(program, words, redirects, scope);
+        if (words.length > 2 && !words[1]!.text.startsWith('-')) this.#script(words[1]!, inside);
+        return true;
+      case 'alias':
+        this.#emit(program, words, redirects, scope);
+        for (const word of words.slice(1)) this.#alias(word, inside);
+        return true;
+      case 'at':
+      case 'batch':
+        this.#emit(program, words, redirects, scope);
+        this.#standardInput(inside);
+        return true;
+      default:
+        break;
+    }
+    if (SETTERS.has(program)) this.#setter(program, words, shell);
+    if (words.length > 1) {
+      for (const script of commandArguments(program, words)) this.#script(script, forked(inside));
+    }
+    if (isInterpreter(program)) this.#interpreter(program, words, inside);
+    const windows = windowsInner(program, words);
+    if (windows !== undefined) {
+      this.#emit(program, words, redirects, scope);
+      if (windows === 'unknown') this.#dynamic = true;
+      else this.#windows(windows, inside);
+      return true;
+    }
+    return false;
+  }
+
+  #alias(word: ShellWord, scope: Scope): void {
+    const equals = word.text.indexOf('=');
+    if (equals < 1) return;
+    this.#defined.add(programName(word.text.slice(0, equals)));
+    this.#script({ ...word, text: word.text.slice(equals + 1) }, forked(scope));
+  }
+
+  #interpreter(program: string, words: readonly ShellWord[], scope: Scope): void {
+    const texts = programTexts(program, words);
+    if (texts.length === 0 && words.slice(1).every(({ text }) => text.startsWith('-'))) {
+      const input = scope.input();
+      if (input === undefined) this.#dynamic = true;
+      else if (input !== 'none') texts.push(constantWord(input));
+    }
+    for (const text of texts) {
+      for (const script of shellInCode(text.text))
+        this.#script({ ...text, dynamic: script.includes(UNKNOWN), text: script }, forked(scope));
+    }
+  }
+
+  /** `sh -c TEXT`, `sh FILE`, `… | sh`. */
+  #shell(program: string, words: readonly ShellWord[], redirects: readonly ShellRedirect[], scope: Scope): void {
+    const inside = { ...forked(scope), via: [...scope.via, program] };
+    const { script, operands } = shellArguments(words);
+    if (script !== undefined) {
+      this.#emit(program, words, redirects, scope);
+      inside.variables.positional = operands.slice(1);
+      if (operands[0] !== undefined) inside.variables.set('0', operands[0]);
+      this.#script(script, inside);
+      return;
+    }
+    this.#emit(program, words, redirects, scope);
+    inside.variables.positional = operands.slice(1);
+    if (operands[0] === undefined) this.#standardInput(inside);
+    else this.#file(operands[0], inside);
+  }
+
+  /** A file run as a script: known only when the text itself says what is in it. */
+  #file(word: ShellWord | undefined, scope: Scope): void {
+    if (word === undefined) return;
+    if (/^(?:-|\/dev\/stdin|\/dev\/fd\/0|\/proc\/self\/fd\/0)$/.test(word.text)) this.#standardInput(scope);
+    else if (word.content !== undefined) this.#script(constantWord(word.content), scope);
+    else if (word.dynamic || word.from.length > 0) this.#dynamic = true;
+  }
+
+  #standardInput(scope: Scope): void {
+    const input = scope.input();
+    if (input === 'none') return;
+    if (input === undefined) this.#dynamic = true;
+    else this.#script(constantWord(input), { ...scope, input: noInput, pipedFrom: undefined });
+  }
+
+  /** What xargs adds to the words it was given. */
+  #withArguments(words: readonly ShellWord[], outer: readonly ShellWord[], scope: Scope): readonly ShellWord[] {
+    const marker = outer.findIndex(({ text }) => /^(?:-[IJ]|--replace)/.test(text));
+    const from = scope.pipedFrom ?? [];
+    if (marker > 0 || outer.some(({ text }) => text === '-i')) {
+      const glued = /^(?:-[IJ]|--replace=)([\s\S]+)$/.exec(outer[marker]?.text ?? '')?.[1];
+      const name = glued ?? (/^-[IJ]$/.test(outer[marker]?.text ?? '') ? outer[marker + 1]?.text : '{}') ?? '{}';
+      return words.map((word) =>
+        name !== '' && word.text.includes(name)
+          ? { ...word, text: word.text.replaceAll(name, UNKNOWN), dynamic: true, from: [...word.from, ...from] }
+          : word,
+      );
+    }
+    const input = scope.input();
+    const known =
+      input === undefined || input === 'none' ? undefined : input.split(/\s+/).filter((item) => item !== '');
+    if (known === undefined || known.length > 64) return [...words, unknownWord(from)];
+    return [...words, ...known.map((text) => ({ ...constantWord(text), from }))];
+  }
+
+  #setter(program: string, words: readonly ShellWord[], scope: Scope): void {
+    if (program === 'set') {
+      const rest = skipOptions(words, { values: 'o' });
+      if (rest.length > 0 || words.some(({ text }) => text === '--')) scope.variables.positional = rest;
+      return;
+    }
+    if (program === 'printf') {
+      if (words[1]?.text === '-v') scope.variables.forget(words[2]?.text ?? '_');
+      return;
+    }
+    if (program === 'shift') scope.variables.positional = 'unknown';
+    for (const { text, dynamic } of words.slice(1)) {
+      if (dynamic) scope.variables.forgetAll();
+      else scope.variables.forget(/^[A-Za-z_]\w*/.exec(text)?.[0] ?? '_');
+    }
+    if (program === 'read') scope.variables.forget('REPLY');
+  }
+
+  #windows(commands: readonly WindowsCommand[], scope: Scope): void {
+    for (const { words, via, dynamic, redirects } of commands) {
+      if (dynamic) this.#dynamic = true;
+      const named = words[0] === undefined || words[0].includes(UNKNOWN) ? undefined : programName(words[0]);
+      const shellWords = words.map((text) => ({ ...constantWord(text), dynamic: text.includes(UNKNOWN) }));
+      const targets = redirects.map((target) => ({ op: '>', target, word: constantWord(target) }));
+      this.#emit(named, shellWords, targets, { ...scope, via: [...scope.via, via] });
+    }
+  }
+
+  /** Redirections of a wrapper that leaves no command of its own. */
+  #carry(redirects: readonly ShellRedirect[], scope: Scope): void {
+    if (redirects.length > 0) this.#emit('', [], redirects, scope);
+  }
+
+  #emit(
+    program: string | undefined,
+    words: readonly ShellWord[],
+    redirects: readonly ShellRedirect[],
+    scope: Scope,
+  ): void {
+    if (scope.quiet) return;
+    if (this.#commands.length >= MOST_COMMANDS) throw new ShellLimit(`it runs more than ${MOST_COMMANDS} commands`);
+    const piped = scope.pipedFrom === undefined ? undefined : { pipedFrom: scope.pipedFrom };
+    const argv = words.map(({ text, dynamic }) => (dynamic ? undefined : text));
+    const { via, inSubstitution } = scope;
+    this.#commands.push({ program, argv, words, redirects, via, ...piped, inSubstitution });
+  }
+
+  #spend(characters: number): void {
+    this.#text += characters + 1;
+    if (this.#text > MOST_TEXT) throw new ShellLimit('it expands to too much text');
+  }
+
+  #expander(scope: Scope) {
+    return {
+      variables: scope.variables,
+      output: (script: Script) => {
+        const inside: Scope = { ...forked(scope), inSubstitution: true };
+        const from = scope.quiet ? [] : this.#span(script, inside);
+        return { text: this.#constantOutput(script, forked(scope)), from };
+      },
+      spend: (characters: number) => this.#spend(characters),
+    };
+  }
+
+  /** What a script prints, when it consists of nothing but programs whose output is known. */
+  #constantOutput(script: Script, scope: Scope): string | undefined {
+    const quiet: Scope = { ...scope, quiet: true };
+    let output = '';
+    for (const statement of script) {
+      const text = this.#statementOutput(statement, quiet);
+      if (text === undefined) return undefined;
+      output += text.replaceAll(UNKNOWN, ''); // shells drop NUL characters
+      this.#spend(text.length);
+    }
+    return output;
+  }
+
+  #statementOutput(statement: Statement, outer: Scope): string | undefined {
+    if (statement.background) return undefined;
+    if (statement.redirects.some(({ op }) => !op.startsWith('<'))) return undefined;
+    const { command } = statement;
+    if (command === undefined) return undefined;
+    const { scope } = this.#redirects(statement.redirects, outer);
+    switch (command.kind) {
+      case 'simple':
+        return this.#simpleOutput(command, scope);
+      case 'pipeline': {
+        let { input } = scope;
+        let output: string | undefined;
+        for (const stage of command.stages) {
+          output = this.#statementOutput(stage, { ...forked(scope), input });
+          if (output === undefined) return undefined;
+          input = givenInput(output);
+        }
+        return output;
+      }
+      case 'group':
+        return this.#constantOutput(command.script, command.subshell ? forked(scope) : scope);
+      case 'chain':
+        return command.links.every(({ join: joint }) => joint === '&&')
+          ? this.#constantOutput(
+              command.links.map(({ statement: link }) => link),
+              scope,
+            )
+          : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #simpleOutput(command: Command & { kind: 'simple' }, scope: Scope): string | undefined {
+    const fields = command.words.flatMap((word) => expandFields(word, this.#expander(scope)));
+    if (fields.length === 0) {
+      this.#assign(command.assignments, scope);
+      return '';
+    }
+    if (fields.some(({ dynamic, glob }) => dynamic || glob)) return undefined;
+    const argv = fields.map(({ text }) => text);
+    if (this.#defined.has(programName(argv[0]!))) return undefined;
+    const input = scope.input();
+    return constantOutputOf(argv, input === 'none' ? undefined : input);
+  }
+}
+
+const RISKY = new Set(
+  'rm rmdir dd mkfs shred wipefs find sh bash zsh dash eval curl wget nc ncat sudo doas chmod chown mv cp git docker kubectl python python3 perl node'.split(
+    ' ',
+  ),
+);
+/** Builtins that give variables values nobody can foresee. */
+const SETTERS = new Set('read unset mapfile readarray getopts let printf set shift'.split(' '));
+/** Without a command these run what they read. */
+const READS_COMMANDS = new Set(
+  'sudo doas su runuser ssh slogin chroot unshare nsenter fakeroot nix-shell proot'.split(' '),
+);
+
+const topScope = (): Scope => ({
+  variables: new Variables(),
+  via: [],
+  pipedFrom: undefined,
+  input: noInput,
+  inSubstitution: false,
+  quiet: false,
+  depth: 0,
+});
+
+const forked = (scope: Scope): Scope => ({ ...scope, variables: scope.variables.fork() });
+
+function withInput(scope: Scope, word: ShellWord): Scope {
+  const input = word.dynamic ? unknownInput : givenInput(word.text);
+  return { ...scope, pipedFrom: word.from.length > 0 ? word.from : undefined, input };
+}
+
+function remembered(compute: () => string | undefined): () => string | 'none' | undefined {
+  let value: { readonly text: string | undefined } | undefined;
+  return () => {
+    value ??= { text: compute() };
+    return value.text === 'none' ? 'none\n' : value.text;
+  };
+}
+
+function appended(old: ShellWord, more: ShellWord): ShellWord {
+  return {
+    text: old.text + more.text,
+    dynamic: old.dynamic || more.dynamic,
+    glob: old.glob || more.glob,
+    from: [...old.from, ...more.from],
+  };
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+
+/** The `-c` text and the operands of a shell's arguments. */
+function shellArguments(words: readonly ShellWord[]): {
+  script: ShellWord | undefined;
+  operands: readonly ShellWord[];
+} {
+  let takesText = false;
+  let reads = false;
+  let at = 1;
+  for (; at < words.length; at++) {
+    const { text } = words[at]!;
+    if (text === '--' || text === '-') {
+      at++;
+      break;
+    }
+    if (/^--(?:rcfile|init-file|command)$/.test(text)) {
+      if (text === '--command') takesText = true;
+      else at++;
+    } else if (/^[-+]/.test(text)) {
+      if (/^-[a-zA-Z]*c/.test(text)) takesText = true;
+      if (/^-[a-zA-Z]*s/.test(text)) reads = true;
+      if (/^[-+][a-zA-Z]*[oO]$/.test(text)) at++;
+    } else break;
+  }
+  const operands = words.slice(at);
+  if (takesText) return { script: operands[0], operands: operands.slice(1) };
+  return { script: undefined, operands: reads ? [] : operands };
+}
