@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compilePolicy } from './compile.ts';
+import { judgeCommand } from './engines.ts';
 import { PolicyError } from './issue.ts';
 import { type DocumentCache, loadPolicy } from './load.ts';
 import { callOf, OPTIONS } from './testing.ts';
@@ -68,6 +69,19 @@ describe('a policy that is loaded', () => {
     expect(() => policy.decide(call)).toThrow('not loaded');
     await complete;
     expect(policy.decide(call).effect).toBe('allow');
+  });
+
+  it('loads the shell parser for a policy that reads command lines, and for no other', async () => {
+    await load(textOf(RULE));
+    expect(() => judgeCommand('ls')).toThrow('not loaded');
+    const text = textOf('{ id: r, match: { tool: run }, when: \'shell(args.a, "destructive")\', effect: ask }');
+    const cache = memory();
+    const { policy, complete } = await loadPolicy([{ file: 'p.yaml', text }], OPTIONS, cache);
+    const call = callOf({ args: { a: 'rm -rf /' } });
+    expect(policy.decide(call)).toMatchObject({ effect: 'deny', rule: 'engine-fault' });
+    await complete;
+    expect(policy.decide(call)).toMatchObject({ effect: 'ask', rule: 'r' });
+    expect((await load(text, cache)).decide(call).effect).toBe('ask');
   });
 
   it('is never complete when a remembered pattern does not compile', async () => {

@@ -43,7 +43,8 @@ export function compileShell(
     else if (typeof wanted !== 'boolean') report('CG_POLICY_TYPE', `${key} must be true or false`);
     else tests.push(factTest(key as Fact, wanted, readings, scope));
   }
-  if (tests.length === 0)
+  // An empty map is reported already, and so is what did not load.
+  if (tests.length === 0 && Object.keys(doc).join() === 'list')
     reportAt(path)(
       'CG_POLICY_EMPTY',
       'shell does not say what it wants',

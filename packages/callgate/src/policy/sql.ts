@@ -44,7 +44,8 @@ export function compileSql(
     if (typeof wanted !== 'boolean') reportAt([...path, key])('CG_POLICY_TYPE', `${key} must be true or false`);
     tests.push((statement) => holds(statement) === wanted);
   }
-  if (tests.length === 0)
+  // An empty map is reported already, and so is what did not load.
+  if (tests.length === 0 && Object.keys(doc).join() === 'dialect')
     reportAt(path)('CG_POLICY_EMPTY', 'sql does not say what it wants', `name one of: ${KEYS.slice(0, -1).join(', ')}`);
   const test: StatementTest = (statement) => allTrue(tests, (one) => one(statement));
   const { readers } = scope;
