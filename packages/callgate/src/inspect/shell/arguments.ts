@@ -10,7 +10,7 @@ export function hasOption(texts: readonly string[], letters: string, ...longs: r
     if (text.startsWith('--')) {
       const name = text.slice(2).split('=')[0]!;
       if (name.length >= 3 && longs.some((long) => long.startsWith(name))) return true;
-    } else if (text.startsWith('-') && [...letters].some((letter) => text.includes(letter, 1))) return true;
+    } else if (text.startsWith('-') && Array.from(letters).some((letter) => text.includes(letter, 1))) return true;
   }
   return false;
 }

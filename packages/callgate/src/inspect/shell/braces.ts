@@ -8,7 +8,7 @@ type Atom = string | Part;
 export function expandBraces(word: Word): readonly Word[] | undefined {
   const mayExpand = word.some((part) => part.kind === 'text' && !part.quoted && part.text.includes('{'));
   if (!mayExpand) return [word];
-  const atoms = word.flatMap((part): Atom[] => (part.kind === 'text' && !part.quoted ? [...part.text] : [part]));
+  const atoms = word.flatMap((part): Atom[] => (part.kind === 'text' && !part.quoted ? Array.from(part.text) : [part]));
   if (atoms.filter((atom) => atom === '{').length > MOST_BRACES) return undefined;
   return expand(atoms)?.map(joinAtoms);
 }
@@ -53,8 +53,11 @@ function cut(atoms: readonly Atom[], open: number, commas: readonly number[], cl
 
 /** `1..9`, `a..e`, `1..9..2`; a longer one is left as it is written, which no program is called. */
 function sequence(atoms: readonly Atom[]): Atom[][] | undefined {
-  if (atoms.length > 40 || atoms.some((atom) => typeof atom !== 'string')) return undefined;
-  const match = /^(?:(-?\d{1,9})\.\.(-?\d{1,9})|([A-Za-z])\.\.([A-Za-z]))(?:\.\.(-?\d{1,9}))?$/.exec(atoms.join(''));
+  const characters = atoms.filter((atom) => typeof atom === 'string');
+  if (atoms.length > 40 || characters.length < atoms.length) return undefined;
+  const match = /^(?:(-?\d{1,9})\.\.(-?\d{1,9})|([A-Za-z])\.\.([A-Za-z]))(?:\.\.(-?\d{1,9}))?$/.exec(
+    characters.join(''),
+  );
   if (match === null) return undefined;
   const letters = match[3] !== undefined;
   const first = letters ? match[3]!.charCodeAt(0) : Number(match[1]);
@@ -64,7 +67,7 @@ function sequence(atoms: readonly Atom[]): Atom[][] | undefined {
   const items: Atom[][] = [];
   const up = last >= first;
   for (let at = first; up ? at <= last : at >= last; at += up ? step : -step) {
-    items.push([...(letters ? String.fromCharCode(at) : String(at))]);
+    items.push(Array.from(letters ? String.fromCharCode(at) : String(at)));
   }
   return items;
 }

@@ -16,7 +16,7 @@ export function constantOutputOf(argv: readonly string[], input: string | undefi
     case 'tee':
       return args.every((arg) => arg === '-') ? input : undefined;
     case 'rev':
-      return args.length > 0 ? undefined : eachLine(input, (line) => [...line].reverse().join(''));
+      return args.length > 0 ? undefined : eachLine(input, (line) => Array.from(line).reverse().join(''));
     case 'tac':
       return args.length > 0 || input === undefined
         ? undefined
@@ -116,8 +116,8 @@ function characterSet(text: string): string[] | undefined {
   const plain = decodeEscapes(
     text.replaceAll('[:upper:]', 'A-Z').replaceAll('[:lower:]', 'a-z').replaceAll('[:space:]', ' \t\n'),
   );
-  if (/\[[:=.]/.test(plain) || /^-/.test(plain)) return undefined;
-  const chars = [...plain];
+  if (/\[[:=.]/.test(plain) || plain.startsWith('-')) return undefined;
+  const chars = Array.from(plain);
   const set: string[] = [];
   for (let at = 0; at < chars.length; at++) {
     const [first, dash, last] = [chars[at]!.codePointAt(0)!, chars[at + 1], chars[at + 2]?.codePointAt(0)];

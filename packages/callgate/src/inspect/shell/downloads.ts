@@ -122,7 +122,7 @@ export function downloadAndRun(command: ShellCommand, at: number, line: Download
     : undefined;
 }
 
-const isAwk = (program: string | undefined) => program !== undefined && /awk$/.test(program);
+const isAwk = (program: string | undefined) => program?.endsWith('awk') === true;
 /** `python -c 'json.load(…)'` behind a pipe reads data; `python`, `python -` reads a program. */
 function readsInput(command: ShellCommand): boolean {
   const { program } = command;
@@ -132,7 +132,7 @@ function readsInput(command: ShellCommand): boolean {
     );
   if (!isInterpreter(program)) return false;
   return textsOf(command).every(
-    (text) => text === '-' || (/^-/.test(text) && !/^-[a-zA-Z]*[cepnmrE]/.test(text) && !text.startsWith('--')),
+    (text) => text === '-' || (text.startsWith('-') && !/^-[a-zA-Z]*[cepnmrE]/.test(text) && !text.startsWith('--')),
   );
 }
 const isData = (command: ShellCommand) =>

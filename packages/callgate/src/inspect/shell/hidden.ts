@@ -164,7 +164,7 @@ function gitCommands(words: readonly ShellWord[]): ShellWord[] {
   if (has('rebase')) found.push(...valuesOf(words, ['-x', '--exec']));
   if (has('bisect') && has('run')) found.push(joinAfter(words, 'run'));
   if (has('foreach')) found.push(joinAfter(words, 'foreach'));
-  if (has('filter-branch')) found.push(...words.filter((_, at) => /-filter$/.test(words[at - 1]?.text ?? '')));
+  if (has('filter-branch')) found.push(...words.filter((_, at) => words[at - 1]?.text.endsWith('-filter') === true));
   found.push(
     ...valuesOf(words, [
       '--upload-pack',

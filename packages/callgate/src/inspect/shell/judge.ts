@@ -103,7 +103,7 @@ function interpreterCode(command: ShellCommand): string | undefined {
   const { program } = command;
   if (program === undefined || !isInterpreter(program)) return undefined;
   const texts = programTexts(program, command.words);
-  if (/awk$/.test(program)) {
+  if (program.endsWith('awk')) {
     return texts.some(({ text }) => /\bsystem\s*\(|\|\s*getline|\|\s*"|getline\s*<|\/inet\//.test(text))
       ? 'awk that runs programs'
       : undefined;

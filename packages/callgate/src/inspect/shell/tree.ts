@@ -4,8 +4,8 @@ export type Part =
   | { readonly kind: 'variable'; readonly name: string; readonly quoted: boolean; readonly change?: Change }
   /** `$(…)` and backticks. */
   | { readonly kind: 'output'; readonly script: Script; readonly quoted: boolean }
-  /** `<(…)` and `>(…)`. */
-  | { readonly kind: 'process'; readonly script: Script }
+  /** `<(…)`, and `>(…)`, which is `fed` what the command writes. */
+  | { readonly kind: 'process'; readonly script: Script; readonly fed: boolean }
   /** Arithmetic, extended globs: a value nobody works out here, with the commands inside it. */
   | { readonly kind: 'opaque'; readonly script: Script };
 

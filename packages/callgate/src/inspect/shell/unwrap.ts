@@ -218,7 +218,7 @@ export function skipOptions(
       if (spec.longs?.includes(text.slice(2)) === true) at++;
       continue;
     }
-    const taker = [...text.slice(1)].findIndex((letter) => spec.values?.includes(letter) === true);
+    const taker = Array.from(text.slice(1)).findIndex((letter) => spec.values?.includes(letter) === true);
     if (taker >= 0 && taker === text.length - 2) at++;
   }
   return words.slice(at);
@@ -323,7 +323,7 @@ function parallel(words: readonly ShellWord[]): Inner | undefined {
     values: 'IjNnLdaPS',
     longs: ['jobs', 'arg-file', 'delay', 'timeout', 'colsep', 'joblog', 'results', 'sshlogin'],
   });
-  const end = rest.findIndex(({ text }) => /^:::/.test(text));
+  const end = rest.findIndex(({ text }) => text.startsWith(':::'));
   const command = end < 0 ? rest : rest.slice(0, end);
   if (command.length === 0) return undefined;
   const inserts = command.some(({ text }) => text.includes('{}'));

@@ -61,7 +61,7 @@ function inner(program: string, words: readonly string[], depth: number): Window
   if (depth > DEEPEST) return 'unknown';
   const text = program === 'cmd' ? cmdText(words) : powershellText(words);
   if (text === undefined) return undefined;
-  if (text.includes(UNKNOWN)) return 'unknown';
+  if (text.includes(UNKNOWN) || text.length > LONGEST) return 'unknown';
   return program === 'cmd' ? cmd(text, depth + 1) : powershell(text, depth + 1);
 }
 

@@ -6,7 +6,7 @@ import { constantWord, NO_COMMANDS, type ShellWord, UNKNOWN, unknownWord, type V
 export interface Expander {
   readonly variables: Variables;
   /** Walks a substitution: its constant output if it has one, and the commands in it. */
-  output(script: Script): { readonly text: string | undefined; readonly from: readonly number[] };
+  output(script: Script, fed?: boolean): { readonly text: string | undefined; readonly from: readonly number[] };
   /** Counts text made; throws when there is too much. */
   spend(characters: number): void;
 }
@@ -63,9 +63,9 @@ class FieldBuilder {
         return;
       }
       case 'process': {
-        const { text, from } = this.#expander.output(part.script);
-        this.#add({ ...constantWord('/dev/fd/63'), from }, true);
-        this.#content = text;
+        const { text, from } = this.#expander.output(part.script, part.fed);
+        this.#add({ ...constantWord('/dev/fd/63'), from: part.fed ? NO_COMMANDS : from }, true);
+        this.#content = part.fed ? undefined : text;
         this.#open = true;
         return;
       }
