@@ -11,7 +11,7 @@ import { MAX_SCANNED, type Report } from './scope.ts';
 import { Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';
 
-const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString', ...Object.keys(TYPED)];
+export const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString', ...Object.keys(TYPED)];
 const METHODS = ['startsWith', 'endsWith', 'contains', 'matches', 'exists', 'all', 'size'];
 const LATER: Readonly<Record<string, string>> = {
   map: '.exists(x, ...) or .all(x, ...)',

@@ -5,7 +5,10 @@ import { compilePolicy } from './compile.ts';
 import { readDocument } from './document.ts';
 import { OBSERVE_POLICY } from './observe.ts';
 import { toJsonSchema } from './schema-json.ts';
+import { FUNCTIONS } from './expression-calls.ts';
+import { FACTS } from './expression-facts.ts';
 import { callOf, type CallParts, OPTIONS, policyOf } from './testing.ts';
+import { SHELL_FACTS } from './words.ts';
 
 const directory = new URL('../../../../policies/', import.meta.url);
 const files = readdirSync(directory).filter((file) => file.endsWith('.yaml'));
@@ -143,10 +146,20 @@ describe('docs/policy.md', () => {
 
   test('has an example that loads for every key of match, operator and obligation', () => {
     const shown = [...examples('match'), ...examples('args'), ...examples('Effects')];
-    expect(shown).toHaveLength(8 + 11 + 2);
+    expect(shown).toHaveLength(8 + 15 + 2);
     for (const example of examples('match')) compile(`match: { ${example} }, effect: allow`);
     for (const example of examples('args')) compile(`match: { tool: x }, args: { ${example} }, effect: allow`);
     for (const example of examples('Effects')) compile(`match: { tool: x }, obligations: [{ ${example} }]`);
+  });
+
+  test('has an example that loads for every kind of fact and function, and one for the mapping style', () => {
+    const shown = examples('when').slice(-11);
+    expect(page).toContain('| fact | what it is | example |');
+    expect(shown[0]).toContain('hour(');
+    for (const example of shown) compile(`match: { tool: x }, when: ${JSON.stringify(example)}, effect: allow`);
+    const when = /```yaml\nwhen:\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    policyOf(`  - id: r\n    match: { tool: x }\n    effect: allow\n    when:\n${when.replaceAll(/^/gm, '    ')}`);
+    for (const word of [...FACTS, ...FUNCTIONS, ...Object.keys(SHELL_FACTS)]) expect(page).toContain(word);
   });
 
   test('names every operator, key and fact', () => {
