@@ -29,7 +29,10 @@ export function constantOutputOf(argv: readonly string[], input: string | undefi
         ? bytesText(decodeBase64(input ?? '!'))
         : undefined;
     case 'openssl':
-      return args.includes('base64') && args.includes('-d') && !args.includes('-in') && !args.includes('-out')
+      return args.some((arg) => /^-?(?:base64|a)$/.test(arg)) &&
+        args.includes('-d') &&
+        !args.includes('-in') &&
+        !args.includes('-out')
         ? bytesText(decodeBase64(input ?? '!'))
         : undefined;
     case 'xxd':

@@ -28,10 +28,10 @@ import { readWindows, type WindowsCommand, windowsInner } from './windows.ts';
 import { expandFields, expandOne } from './words.ts';
 
 const MOST_COMMANDS = 2_048;
-const MOST_TEXT = 524_288;
+const MOST_TEXT = 262_144;
 const MOST_PARSES = 64;
 /** Of all texts parsed for one reading, together. */
-const MOST_PARSED = 131_072;
+const MOST_PARSED = 98_304;
 const DEEPEST_SCRIPT = 8;
 const MOST_WRAPPERS = 16;
 
@@ -63,6 +63,8 @@ class Reader {
   readonly #assignments: ShellAssignment[] = [];
   /** Functions and aliases of the text: a program of that name is no longer the one we know. */
   readonly #defined = new Set<string>();
+  /** Files the text has written: running one runs a text nobody has judged. */
+  readonly #written = new Set<string>();
   #dynamic = false;
   #unparsed: string | undefined;
   #text = 0;
@@ -319,7 +321,7 @@ class Reader {
     const first = words[0]!;
     if (first.text.includes(UNKNOWN) || (first.glob && first.text !== '[' && first.text !== '[[')) return undefined;
     const name = programName(first.text);
-    if (first.dynamic || name === '' || /\s/.test(name)) this.#dynamic = true;
+    if (first.dynamic || name === '' || /\s/.test(name) || this.#wasWritten(first.text)) this.#dynamic = true;
     return name;
   }
 
@@ -388,6 +390,10 @@ class Reader {
     return false;
   }
 
+  #wasWritten(path: string): boolean {
+    return path.includes('/') && this.#written.has(programName(path));
+  }
+
   #alias(word: ShellWord, scope: Scope): void {
     const equals = word.text.indexOf('=');
     if (equals < 1) return;
@@ -430,7 +436,7 @@ class Reader {
     if (word === undefined) return;
     if (/^(?:-|\/dev\/stdin|\/dev\/fd\/0|\/proc\/self\/fd\/0)$/.test(word.text)) this.#standardInput(scope);
     else if (word.content !== undefined) this.#script(constantWord(word.content), scope);
-    else if (word.dynamic || word.from.length > 0) this.#dynamic = true;
+    else if (word.dynamic || word.from.length > 0 || this.#written.has(programName(word.text))) this.#dynamic = true;
   }
 
   #standardInput(scope: Scope): void {
@@ -500,6 +506,7 @@ class Reader {
   ): void {
     if (scope.quiet) return;
     if (this.#commands.length >= MOST_COMMANDS) throw new ShellLimit(`it runs more than ${MOST_COMMANDS} commands`);
+    for (const file of filesWritten(program, words, redirects)) this.#written.add(programName(file));
     const piped = scope.pipedFrom === undefined ? undefined : { pipedFrom: scope.pipedFrom };
     const argv = words.map(({ text, dynamic }) => (dynamic ? undefined : text));
     const { via, inSubstitution } = scope;
@@ -596,6 +603,19 @@ const SETTERS = new Set('read unset mapfile readarray getopts let printf set shi
 const READS_COMMANDS = new Set(
   'sudo doas su runuser ssh slogin chroot unshare nsenter fakeroot nix-shell proot'.split(' '),
 );
+
+/** Targets of redirections, and the last operand of what copies: `cp /bin/rm x; ./x`. */
+function filesWritten(
+  program: string | undefined,
+  words: readonly ShellWord[],
+  redirects: readonly ShellRedirect[],
+): string[] {
+  const files = redirects.filter(({ op }) => op.includes('>')).map(({ word }) => word.text);
+  if (program === 'tee') files.push(...words.slice(1).map(({ text }) => text));
+  if (/^(?:cp|mv|ln|install|dd)$/.test(program ?? '') && words.length > 2)
+    files.push(words.at(-1)!.text.replace(/^of=/, ''));
+  return files;
+}
 
 function appended(old: ShellWord, more: ShellWord): ShellWord {
   return {

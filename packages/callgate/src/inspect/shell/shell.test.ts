@@ -149,6 +149,12 @@ describe('sees recursive deletion however it is spelled', () => {
     'set -- rm -rf x; "$@"',
     'unknown_var=1; $SUDO rm -rf x',
     'RM -rf x',
+    ': ${a:=rm}; $a -rf x',
+    'echo -rf x | xargs rm',
+    '$(echo cm0K | openssl enc -base64 -d) -rf x',
+    '%ComSpec% /c del /s x',
+    'perl -e \'unlink glob "*"\'',
+    'vim -c ":!rm -rf x"',
   ])('%s', (text) => expect(claims(text)).toContain('destructive'));
 });
 
@@ -471,6 +477,11 @@ describe('says so when it cannot know what runs', () => {
     'powershell -c $x',
     'cmd /c %x%',
     'iex $x',
+    "echo 'rm -rf x' > a; sh a",
+    'cp /bin/rm x; ./x -rf y',
+    'ln -s /bin/rm x; ./x -rf y',
+    'tee a.sh < b; . ./a.sh',
+    "Get-Item x; &('r'+'m') -r x",
   ])('%s', (text) => expect(judge(text).dynamic).toBe(true));
 
   it('keeps the variables of a subshell inside it', () => {

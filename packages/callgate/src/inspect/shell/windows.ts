@@ -42,7 +42,7 @@ export function readWindows(text: string, commands: readonly ShellCommand[]): Wi
   names.add(programName(first.replace(/[\^`"']/g, '')));
   const plain = [...names].map((name) => name.replace(/[\^`]/g, '').split('/')[0]!);
   if (plain.some((name) => POWERSHELL.has(name) || CMDLET.test(name))) return powershell(text, 0);
-  const caret = [...names].some((name) => name.includes('^'));
+  const caret = [...names].some((name) => name.includes('^') || name.startsWith('%'));
   const drives = /(?:^|[\s"'=])[A-Za-z]:\\|%[A-Za-z_]\w*(?:%|:~)/.test(text) && plain.some((name) => SHARED.has(name));
   return caret || drives || plain.some((name) => CMD.has(name)) ? cmd(text, 0) : undefined;
 }
@@ -136,7 +136,7 @@ class Collector {
     if ((words.length === 0 && redirects.length === 0) || this.found.length >= MOST_COMMANDS) return;
     const bare = this.#via === 'cmd' ? bareCmd(words) : barePowershell(words);
     const program = programName(bare[0] ?? '');
-    const dynamic = (bare[0] ?? '').includes(UNKNOWN) || (this.#via === 'powershell' && /^[$&]/.test(bare[0] ?? ''));
+    const dynamic = (bare[0] ?? '').includes(UNKNOWN) || (this.#via === 'powershell' && /^[$&-]/.test(bare[0] ?? ''));
     this.found.push({ words: dynamic ? [UNKNOWN, ...bare.slice(1)] : bare, via: this.#via, dynamic, redirects });
     const nested = this.#nested(program, bare);
     if (nested === 'unknown') this.found.push({ words: [UNKNOWN], via: this.#via, dynamic: true, redirects: [] });
