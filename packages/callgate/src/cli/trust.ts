@@ -16,7 +16,7 @@ import type { Io } from './terminal.ts';
  * records their hash when the user accepts it, at a terminal or by naming the hash that was shown.
  */
 export async function trustCommand(argv: string[], io: Io): Promise<number> {
-  const flags = parseFlags(argv, { show: true, revoke: true, yes: 'sha256:...', home: 'directory' });
+  const flags = parseFlags(argv, { show: true, revoke: true, yes: 'hash', home: 'directory' });
   const extra = [...flags.words, ...(flags.rest ?? [])][0];
   if (extra !== undefined) {
     throw new CallgateError('CG_USAGE_ARGUMENT', `trust takes no "${extra}".`, {
@@ -131,22 +131,27 @@ function settings(set: FileSet): string[] {
 /** @throws PolicyError when the policy does not load: nobody can accept what nobody can read. */
 function permissions(set: FileSet): string[] {
   if (set.policy === undefined) return [];
-  const { policy, issues } = readDocument(set.policy.path, set.policy.text);
-  if (issues.length > 0) throw new PolicyError(issues);
-  const otherwise =
-    policy.default === undefined || policy.default === 'deny'
-      ? []
-      : [`default: ${policy.default}, for every call that no rule matches`];
-  return [
-    ...otherwise,
-    ...(policy.rules ?? []).filter(({ effect }) => effect === 'allow' || effect === 'ask').map(ruleLine),
-  ];
+  return [set.policy, ...set.included].flatMap(({ path, text }, index) => {
+    const { policy, issues } = readDocument(path, text);
+    if (issues.length > 0) throw new PolicyError(issues);
+    const isShadow = index === 0 && policy.mode === 'shadow';
+    return [
+      ...(isShadow ? ['mode: shadow: nothing of it applies, so that every call passes'] : []),
+      ...(policy.default === undefined || policy.default === 'deny'
+        ? []
+        : [`default: ${policy.default}, for every call that no rule matches`]),
+      ...Object.entries(policy.roles ?? {}).flatMap(([role, { members = [] }]) =>
+        members.map((member) => `role ${role} for ${member}`),
+      ),
+      ...(policy.rules ?? []).filter(({ effect }) => effect === 'allow' || effect === 'ask').map(ruleLine),
+    ];
+  });
 }
 
 function ruleLine({ id, effect, match, args, when }: RuleDoc): string {
   const conditions = [
     args === undefined ? '' : ` args ${JSON.stringify(args)}`,
-    when === undefined ? '' : ` when ${when}`,
+    when === undefined ? '' : ` when ${typeof when === 'string' ? when : JSON.stringify(when)}`,
   ].join('');
   return `${effect} ${id}: ${JSON.stringify(match)}${conditions}`;
 }

@@ -1,4 +1,5 @@
 import type { Place } from '../model/error.ts';
+import type { IncludedFile } from '../policy/includes.ts';
 import type { TrustState } from './trust.ts';
 
 export interface ConfigRequest {
@@ -31,6 +32,8 @@ export interface ServerConfig {
 export interface PolicySource {
   readonly file: string;
   readonly text: string;
+  /** Of a project's policy: all that it may include, read together with it. */
+  readonly included?: readonly IncludedFile[];
 }
 
 /** Everything that was set, checked, and where each value came from. */
@@ -51,6 +54,11 @@ export interface Config {
   };
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'pretty' | 'json' };
   readonly fail: 'closed' | 'open';
+  readonly lists: { readonly filter: boolean };
+  readonly organisation: {
+    /** Absolute path of the policy that stands above all others. */
+    readonly policy?: string;
+  };
   readonly trust: TrustState;
   /** By setting, and `servers.<name>`. */
   readonly sources: Readonly<Record<string, Source>>;

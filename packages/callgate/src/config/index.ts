@@ -1,4 +1,5 @@
 export { documentCache } from './document-cache.ts';
+export { includesAmong, includesOnDisk } from './includes.ts';
 export { openHome } from './home.ts';
 export type { Config, ConfigRequest, PolicySource, ServerConfig, Source } from './config.ts';
 export { loadConfig } from './load.ts';

@@ -61,6 +61,8 @@ const FLIPPED: Record<string, [yaml: string, value: (base: string) => unknown]> 
   'limits.inFlight': ['7', () => 7],
   'log.level': ['debug', () => 'debug'],
   'log.format': ['json', () => 'json'],
+  'lists.filter': ['false', () => false],
+  'organisation.policy': ['./o.yaml', (directory) => join(directory, 'o.yaml')],
   fail: ['open', () => 'open'],
 };
 const yamlOf = (key: string, value: string) =>
@@ -80,8 +82,13 @@ describe('every setting', () => {
     expect(config.sources[key]).toMatchObject({ from: 'home', place: { file: join(home, 'callgate.yaml'), line: 1 } });
   });
 
-  it.each(Object.keys(FLIPPED))('%s comes from the environment, typed', async (key) => {
+  it.each(Object.keys(FLIPPED))('%s comes from the environment, typed, or is refused there', async (key) => {
     const [yaml, expected] = FLIPPED[key]!;
+    if (key === 'organisation.policy') {
+      const [issue] = await issuesOf(load({ [environmentName(key)]: yaml }));
+      expect(issue?.code).toBe('CG_CONFIG_LOCKED');
+      return;
+    }
     const config = await load({ [environmentName(key)]: yaml });
     expect(valueOf(config, key)).toEqual(expected(cwd));
     expect(config.sources[key]).toEqual({ from: 'environment', name: environmentName(key) });

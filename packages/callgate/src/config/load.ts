@@ -7,9 +7,9 @@ import { ConfigError } from './issues.ts';
 import type { Issue } from './issues.ts';
 import { environmentLayer, fileLayer, flagLayer, projectLayer, tightening, withPolicyBeside } from './layers.ts';
 import type { ConfigFile, Fill, Layer } from './layers.ts';
-import { filesToWatch, isInside, readFileSet } from './project.ts';
+import { filesToWatch, INCLUDE_WORDS, isInside, readFileSet } from './project.ts';
 import type { FileSet } from './project.ts';
-import { readTextFile } from './read.ts';
+import { readTextFile, sha256 } from './read.ts';
 import { resolveAll, resolveServers } from './resolve.ts';
 import type { Resolved, Servers } from './resolve.ts';
 import { readTrust, trustOf, trustPath } from './trust.ts';
@@ -132,10 +132,11 @@ function assemble(parts: Parts): Config {
   const { values } = resolved;
   const policy = values['policy'] as string | undefined;
   const dir = values['evidence.dir'] as string | undefined;
+  const organisation = values['organisation.policy'] as string | undefined;
   const policies = projectPolicies(parts);
   const watched = new Set([join(request.home, 'callgate.yaml'), join(request.home, 'policy.yaml')]);
   for (const file of set === undefined ? [] : filesToWatch(set)) watched.add(file);
-  for (const file of [policy, parts.chosen]) if (file !== undefined) watched.add(file);
+  for (const file of [policy, organisation, parts.chosen]) if (file !== undefined) watched.add(file);
   return {
     home: request.home,
     cwd,
@@ -158,6 +159,8 @@ function assemble(parts: Parts): Config {
       format: values['log.format'] as Config['log']['format'],
     },
     fail: values['fail'] as Config['fail'],
+    lists: { filter: values['lists.filter'] as boolean },
+    organisation: organisation === undefined ? {} : { policy: organisation },
     trust,
     sources: Object.assign(resolved.sources, servers.sources),
     written: Object.assign(resolved.written, servers.written),
@@ -175,19 +178,42 @@ interface ProjectPolicies {
 
 /** Which text of the project is the policy, and which may only tighten. */
 function projectPolicies({ set, accepted, trust, resolved }: Parts): ProjectPolicies {
-  const now = set?.policy === undefined ? undefined : { file: set.policy.path, text: set.policy.text };
+  const now = set?.policy === undefined ? undefined : sourceOf(set.policy.path, set.policy.text, set.included);
   if (set === undefined || trust === 'none') return {};
   if (trust === 'trusted') {
     if (now === undefined) return {};
     return resolved.policyHeldBack ? { untrustedPolicy: now } : { policyText: now };
   }
   const old = accepted?.files.find(({ name }) => name === accepted.policy);
-  const oldSource = old === undefined ? undefined : { file: resolve(set.root, old.name), text: old.text };
-  const tightens = now !== undefined && now.text !== old?.text && isInside(set.root, now.file) ? now : undefined;
+  const before = (accepted?.files ?? []).map(({ name, text }) => ({ path: resolve(set.root, name), text }));
+  const oldSource = old === undefined ? undefined : sourceOf(resolve(set.root, old.name), old.text, before);
+  const isNew = now !== undefined && (now.text !== old?.text || set.included.some((file) => !isAmong(file, before)));
+  const tightens = isNew && isInside(set.root, now.file) ? now : undefined;
   return {
     ...(oldSource === undefined || resolved.policyHeldBack ? {} : { policyText: oldSource }),
     ...(tightens === undefined ? {} : { untrustedPolicy: tightens }),
   };
+}
+
+interface PathAndText {
+  readonly path: string;
+  readonly text: string;
+  readonly sha256?: string;
+}
+
+/** A policy of the project with all that it may include. */
+function sourceOf(file: string, text: string, included: readonly PathAndText[]): PolicySource {
+  const may = INCLUDE_WORDS.test(text) ? included : [];
+  const files = may.map((other) => ({
+    file: other.path,
+    text: other.text,
+    sha256: other.sha256 ?? sha256(other.text),
+  }));
+  return files.length === 0 ? { file, text } : { file, text, included: files };
+}
+
+function isAmong(file: PathAndText, files: readonly PathAndText[]): boolean {
+  return files.some(({ path, text }) => path === file.path && text === file.text);
 }
 
 function noticesOf({ set, trust, resolved }: Parts, { untrustedPolicy }: ProjectPolicies): string[] {

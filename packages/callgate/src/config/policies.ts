@@ -10,26 +10,32 @@ export interface ResolvedPolicy {
   readonly origin: 'flag' | 'env' | 'project' | 'home' | 'observe';
   /** A layer of which only what tightens counts. */
   readonly untrusted?: PolicySource;
+  /** A layer above all others. */
+  readonly organisation?: PolicySource;
 }
 
 /**
  * Reads the policy that the config names. A policy that a flag or variable names stands alone; under any other, what an
- * untrusted project brings may tighten.
+ * untrusted project brings may tighten. The organisation's stands above each of them.
  * @throws ConfigError CG_CONFIG_POLICY_MISSING; CallgateError when it cannot be read. Never falls back to `observe`.
  */
 export function resolvePolicy(config: Config): ResolvedPolicy {
   const from = config.sources['policy']?.from ?? 'default';
   const origin = ORIGIN[from];
   const isChosen = origin === 'flag' || origin === 'env';
-  const untrusted = isChosen || config.untrustedPolicy === undefined ? {} : { untrusted: config.untrustedPolicy };
-  if (config.policy === undefined) return { sources: [], origin, ...untrusted };
-  const source = from === 'project' ? config.policyText : readPolicy(config, config.policy);
+  const { policy: above } = config.organisation;
+  const others = {
+    ...(isChosen || config.untrustedPolicy === undefined ? {} : { untrusted: config.untrustedPolicy }),
+    ...(above === undefined ? {} : { organisation: readPolicy(config, 'organisation.policy', above) }),
+  };
+  if (config.policy === undefined) return { sources: [], origin, ...others };
+  const source = from === 'project' ? config.policyText : readPolicy(config, 'policy', config.policy);
   if (source === undefined) {
     throw new CallgateError('CG_CONFIG_POLICY_MISSING', `The policy ${config.policy} was not read.`, {
       remedy: 'Load the config again.',
     });
   }
-  return { sources: [source], origin, ...untrusted };
+  return { sources: [source], origin, ...others };
 }
 
 const ORIGIN: Readonly<Record<SourceKind, ResolvedPolicy['origin']>> = {
@@ -41,10 +47,10 @@ const ORIGIN: Readonly<Record<SourceKind, ResolvedPolicy['origin']>> = {
   default: 'observe',
 };
 
-function readPolicy(config: Config, path: string): PolicySource {
+function readPolicy(config: Config, key: 'policy' | 'organisation.policy', path: string): PolicySource {
   const file = readTextFile(path, MAX_POLICY_BYTES);
   if (file !== undefined) return { file: path, text: file.text };
-  const { place, name } = config.sources['policy'] ?? {};
+  const { place, name } = config.sources[key] ?? {};
   const message = `The policy ${path}${name === undefined ? '' : ` (${name})`} is not there.`;
   const remedy = 'Write the file, or name another one; `callgate init` writes one to start from.';
   throw new ConfigError([

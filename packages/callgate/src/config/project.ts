@@ -1,7 +1,10 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { includedFiles } from '../policy/load.ts';
 import { readConfigDocument } from './config-document.ts';
 import type { ConfigDocument } from './document.ts';
+import { documentCache } from './document-cache.ts';
+import { includesOnDisk } from './includes.ts';
 import type { Issue } from './issues.ts';
 import { MAX_POLICY_BYTES, readTextFile, sha256 } from './read.ts';
 import type { TextFile } from './read.ts';
@@ -21,12 +24,16 @@ export interface FileSet {
   readonly config?: NamedFile;
   readonly document?: ConfigDocument;
   readonly policy?: NamedFile;
+  /** What the policy includes, as far as it lies in the project. */
+  readonly included: readonly NamedFile[];
+  /** Paths that the policy names and that are not there. */
+  readonly missing: readonly string[];
   readonly issues: readonly Issue[];
   readonly notices: readonly string[];
 }
 
 /**
- * Reads `callgate.yaml` in `cwd`, the policy it names, and `policy.yaml` beside it. Parent directories are not searched.
+ * Reads `callgate.yaml` in `cwd`, the policy it names with all that it includes, and `policy.yaml` beside it. Parent directories are not searched.
  * @returns a set without files when there are none; undefined in the home itself, which is no project.
  * @throws CallgateError when a file is there and cannot be read.
  */
@@ -58,9 +65,10 @@ export async function readFileSet(cwd: string, home: string): Promise<FileSet | 
   } else if (beside !== undefined) {
     notices.push(`${beside.path} is left alone: it is no Callgate policy (no "version:" and "rules:" lines).`);
   }
-  const files = [config, policy, beside === policy || policy === undefined ? undefined : beside]
-    .filter((file) => file !== undefined)
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const { included, missing } = await readIncluded(root, home, policy);
+  const candidates = [config, policy, beside === policy || policy === undefined ? undefined : beside, ...included];
+  const files = [...new Map(candidates.filter((file) => file !== undefined).map((file) => [file.path, file])).values()];
+  files.sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     root,
     files,
@@ -68,9 +76,33 @@ export async function readFileSet(cwd: string, home: string): Promise<FileSet | 
     ...(config === undefined ? {} : { config }),
     ...(parsed === undefined ? {} : { document: parsed.document }),
     ...(policy === undefined ? {} : { policy }),
+    included,
+    missing,
     issues,
     notices,
   };
+}
+
+/** Without these words, unless they are written with escapes, a policy includes nothing; escaped, it finds nothing. */
+export const INCLUDE_WORDS = /extends|imports/;
+
+async function readIncluded(
+  root: string,
+  home: string,
+  policy: NamedFile | undefined,
+): Promise<Pick<FileSet, 'included' | 'missing'>> {
+  if (policy === undefined || !INCLUDE_WORDS.test(policy.text)) return { included: [], missing: [] };
+  const asked = new Set<string>();
+  const find = includesOnDisk({ root, asked: (path) => asked.add(path) });
+  const files = await includedFiles({ file: policy.path, text: policy.text }, find, documentCache(home, 'policy'));
+  const included = files.map(({ file, text, sha256: hash }): NamedFile => ({
+    path: file,
+    text,
+    sha256: hash,
+    name: nameIn(root, file),
+  }));
+  const found = new Set(included.map(({ path }) => path));
+  return { included, missing: [...asked].filter((path) => !found.has(path) && path !== policy.path) };
 }
 
 /** `sha256:<hex>` over each name, length and content, in the order of the names. */
@@ -87,7 +119,11 @@ export function isInside(root: string, path: string): boolean {
 
 function readNamed(root: string, path: string, maxBytes?: number): NamedFile | undefined {
   const file = readTextFile(path, maxBytes);
-  return file === undefined ? undefined : { ...file, name: relative(root, path).split(sep).join('/') };
+  return file === undefined ? undefined : { ...file, name: nameIn(root, path) };
+}
+
+function nameIn(root: string, path: string): string {
+  return relative(root, path).split(sep).join('/');
 }
 
 /** policy.yaml is a common name. Alone in a directory it counts only when it has the shape. */
@@ -99,5 +135,5 @@ function looksLikePolicy(text: string): boolean {
 /** The files whose change changes what the project says; some may not be there. */
 export function filesToWatch(set: FileSet): string[] {
   const fixed = [join(set.root, 'callgate.yaml'), join(set.root, 'policy.yaml')];
-  return [...new Set([...fixed, ...set.files.map(({ path }) => path)])];
+  return [...new Set([...fixed, ...set.files.map(({ path }) => path), ...set.missing])];
 }

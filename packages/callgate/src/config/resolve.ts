@@ -29,6 +29,10 @@ export function resolveAll(layers: readonly Layer[], lock: readonly string[], is
       const next = layer.values.get(key);
       if (next === undefined) continue;
       const strict = isAsStrict(setting, next.value, value);
+      if (setting.type === 'text' && setting.homeOnly === true && layer.from !== 'home') {
+        issues.push(homeOnlyIssue(key, next.source));
+        continue;
+      }
       if (layer.tightenOnly && (!strict || next.value === value)) continue;
       if (isLocked && layer.from !== 'home' && !strict) {
         if (key === 'policy' && layer.from === 'project') policyHeldBack = true;
@@ -44,6 +48,15 @@ export function resolveAll(layers: readonly Layer[], lock: readonly string[], is
     written[key] = text;
   }
   return { values, sources, written, policyHeldBack };
+}
+
+function homeOnlyIssue(key: string, source: Source): Issue {
+  return {
+    code: 'CG_CONFIG_LOCKED',
+    message: `${key} counts in the home file alone${source.name === undefined ? '' : `, not in ${source.name}`}.`,
+    remedy: `Move it to callgate.yaml in the home.`,
+    ...(source.place === undefined ? {} : { place: source.place }),
+  };
 }
 
 function lockedIssue(key: string, source: Source, value: Value | undefined): Issue {

@@ -33,6 +33,8 @@ interface Truth extends Described {
 
 interface Text extends Described {
   readonly type: 'text';
+  /** Counts in the home file alone. */
+  readonly homeOnly?: true;
   /** Relative paths start at the directory of the file (of the working directory for flags and environment). */
   readonly path?: true;
 }
@@ -113,6 +115,18 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     about: 'What is written to stderr.',
   },
   'log.format': { type: 'choice', values: ['pretty', 'json'], fallback: 'pretty', about: 'How it is written.' },
+  'lists.filter': {
+    type: 'truth',
+    fallback: true,
+    strictest: true,
+    about: 'Whether tools, prompts and resources that the policy would never let pass are left out of lists.',
+  },
+  'organisation.policy': {
+    type: 'text',
+    path: true,
+    homeOnly: true,
+    about: 'A policy above all others: what it denies, asks or limits is lifted by none of them.',
+  },
   fail: {
     type: 'choice',
     values: ['open', 'closed'],

@@ -72,7 +72,7 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
   let limits: Limits | undefined;
   let budgets: Budgets | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
-    const loaded = await compileInForce(from, request, documentCache(from.home, 'policy'));
+    const loaded = await loadWatched(from);
     if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
     if (usesBudgets(loaded.policy)) budgets ??= await openBudgets(from.home);
     return loaded;
@@ -81,11 +81,31 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
   let changed = false;
   let closed = false;
   let files: FileWatch | undefined;
-  // Watching begins before the files are read, so that no edit falls between the two.
+  // Watching begins before the files are read, so that no edit falls between the two. What a policy includes is known only
+  // when it was read: it is read again once all of it is watched.
+  let included: readonly string[] = [];
   const watchAll = (from: Config): void => {
     const before = files;
-    files = watchFiles(from.watched, onChange, from.polled);
+    files = watchFiles([...new Set([...from.watched, ...included])], onChange, from.polled);
     before?.close();
+  };
+  const loadWatched = async (from: Config, tries = 3): Promise<PolicyInForce> => {
+    const watched = new Set([...from.watched, ...included]);
+    const asked = new Set<string>();
+    let loaded: PolicyInForce | undefined;
+    let fault: unknown;
+    try {
+      loaded = await compileInForce(from, request, documentCache(from.home, 'policy'), asked);
+    } catch (error) {
+      fault = error;
+    }
+    if (tries > 1 && !closed && [...asked].some((file) => !watched.has(file))) {
+      included = [...asked];
+      watchAll(from);
+      return loadWatched(from, tries - 1);
+    }
+    if (loaded === undefined) throw fault;
+    return loaded;
   };
   const reload = async (told: ReloadListener): Promise<void> => {
     try {
@@ -146,21 +166,21 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
  * Compiles what the config names: the organisation's policy above the chosen one, and an untrusted project's as a layer that
  * can only tighten. What is in shadow mode is asked and told of, and counts nowhere.
  * @param cache spares parsing what has not changed; without it everything is parsed
+ * @param files gets every file that belongs to it, also when it does not load
  * @throws PolicyError, ConfigError
  */
 export async function compileInForce(
   config: Config,
   request: ConfigRequest,
   cache?: DocumentCache,
+  files = new Set<string>(),
 ): Promise<PolicyInForce> {
   const resolved = resolvePolicy(config);
-  const files = new Set<string>();
-  const compile = (source: PolicySource, trusted: boolean): Promise<LoadedPolicy> => {
+  const onDisk = includesOnDisk({ asked: (path) => files.add(path) });
+  const compile = (source: PolicySource, trusted: boolean, isProjects = !trusted): Promise<LoadedPolicy> => {
     if (source !== OBSERVE) files.add(source.file);
-    const find =
-      source.included === undefined
-        ? includesOnDisk({ asked: (path) => files.add(path) })
-        : noting(includesAmong(source.included), files);
+    // A project's files are those that were hashed and accepted, or at least read, together.
+    const find = isProjects ? noting(includesAmong(source.included ?? []), files) : onDisk;
     return loadPolicy(
       [source],
       {
@@ -173,7 +193,7 @@ export async function compileInForce(
     );
   };
   const { untrusted, organisation } = resolved;
-  const chosen = await compile(resolved.sources[0] ?? OBSERVE, true);
+  const chosen = await compile(resolved.sources[0] ?? OBSERVE, true, resolved.origin === 'project');
   const above = organisation === undefined ? undefined : await compile(organisation, true);
   const tighter = untrusted === undefined ? undefined : await compile(untrusted, false);
   const instead = chosen.policy.mode === 'shadow' ? await compile(OBSERVE, true) : undefined;

@@ -43,20 +43,24 @@ const calls: fc.Arbitrary<CallParts> = fc.record({
 const defaults = fc.constantFrom<Default>('deny', 'allow', 'ask');
 
 describe('a compiled policy and a naive reading of it agree', () => {
-  test.each(MODES)('with combine: %s', (mode) => {
-    fc.assert(
-      fc.property(rules, fc.array(calls, { minLength: 20, maxLength: 20 }), defaults, (list, many, byDefault) => {
-        const policy = compiled(list, mode, byDefault);
-        if (policy === undefined) return;
-        for (const parts of many) {
-          const { effect, rule: name, obligations } = policy.decide(callOf(parts));
-          const rates = obligations.map((duty) => duty.rule).toSorted();
-          expect({ effect, rule: name, rates }).toEqual(read(list, mode, parts, byDefault));
-        }
-      }),
-      { numRuns: LONG ? 5_000 : 250 },
-    );
-  }, 120_000);
+  test.each(MODES)(
+    'with combine: %s',
+    (mode) => {
+      fc.assert(
+        fc.property(rules, fc.array(calls, { minLength: 20, maxLength: 20 }), defaults, (list, many, byDefault) => {
+          const policy = compiled(list, mode, byDefault);
+          if (policy === undefined) return;
+          for (const parts of many) {
+            const { effect, rule: name, obligations } = policy.decide(callOf(parts));
+            const rates = obligations.map((duty) => duty.rule).toSorted();
+            expect({ effect, rule: name, rates }).toEqual(read(list, mode, parts, byDefault));
+          }
+        }),
+        { numRuns: LONG ? 5_000 : 250 },
+      );
+    },
+    120_000,
+  );
 });
 
 describe('adding a deny rule', () => {
@@ -91,14 +95,21 @@ describe('adding a deny rule', () => {
 describe('layers', () => {
   test('commute, up to which of equals is named', () => {
     fc.assert(
-      fc.property(rules, rules, fc.constantFrom(...MODES), fc.constantFrom(...MODES), calls, (a, b, one, other, parts) => {
-        const [first, second] = [compiled(a, one, 'allow'), compiled(b, other, 'ask')];
-        if (first === undefined || second === undefined) return;
-        const here = combine([first, second]).decide(callOf(parts));
-        const there = combine([second, first]).decide(callOf(parts));
-        expect(here.effect).toBe(there.effect);
-        expect(ratesOf(here)).toEqual(ratesOf(there));
-      }),
+      fc.property(
+        rules,
+        rules,
+        fc.constantFrom(...MODES),
+        fc.constantFrom(...MODES),
+        calls,
+        (a, b, one, other, parts) => {
+          const [first, second] = [compiled(a, one, 'allow'), compiled(b, other, 'ask')];
+          if (first === undefined || second === undefined) return;
+          const here = combine([first, second]).decide(callOf(parts));
+          const there = combine([second, first]).decide(callOf(parts));
+          expect(here.effect).toBe(there.effect);
+          expect(ratesOf(here)).toEqual(ratesOf(there));
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -121,7 +132,8 @@ describe('layers', () => {
   });
 
   test('keep how their rules combine when only what tightens of them counts', () => {
-    const text = ' - {id: a, match: {tool: run}, effect: ask}\n - {id: b, match: {tool: run}, when: "true", effect: deny}';
+    const text =
+      ' - {id: a, match: {tool: run}, effect: ask}\n - {id: b, match: {tool: run}, when: "true", effect: deny}';
     const layer = tightenOnly(policyOf(text, 'version: 1\ncombine: deny-overrides'));
     expect(layer.consider(callOf())).toMatchObject({ effect: 'deny', rule: 'project:b' });
   });
@@ -160,7 +172,10 @@ describe('combine: deny-overrides', () => {
 
   test('a rule that a stricter one always overrules is an error; one that only comes later is none', () => {
     const codes = (text: string): readonly string[] => issuesOf(`${head}\nrules:\n${text}`).map(({ code }) => code);
-    const [open, block] = [' - {id: o, match: {tool: run}, effect: allow}', ' - {id: b, match: {tool: "*"}, effect: deny}'];
+    const [open, block] = [
+      ' - {id: o, match: {tool: run}, effect: allow}',
+      ' - {id: b, match: {tool: "*"}, effect: deny}',
+    ];
     expect(codes(`${open}\n${block}`)).toEqual(['CG_POLICY_UNREACHABLE']);
     expect(codes(`${block.replace('"*"', 'run')}\n${open.replace('run', '"*"')}`)).toEqual([]);
   });

@@ -35,6 +35,8 @@ export interface CompileOptions {
   realPath?(path: string): string | undefined;
   /** Finds what `extends` and `imports` name; without it a policy cannot include other files. */
   readonly include?: FindInclude;
+  /** For tools that change a policy to see what notices: a rule that is never reached is no error. */
+  readonly allowUnreachable?: boolean;
 }
 
 /** One part of what judges: it decides on a call or abstains. */
@@ -57,6 +59,7 @@ export interface PolicyLayer {
   /** Whether a written rule could judge the result of such a call; if not, results pass by the base layer. */
   needsResult(server: string, method: string, tool?: string): boolean;
   readonly needsAnnotations: boolean;
+  /** Whether a rule counts on what the gates of a home share: rates or budgets. */
   readonly usesRates: boolean;
   /** Where a rule of a decision comes from: a file, the base layer, or "default". */
   layerOf(rule: string): string | undefined;
@@ -110,7 +113,11 @@ export function compileDocuments(
       if (document.replaced?.has(doc.id) === true) continue;
       if (doc.priority !== undefined && combine !== 'priority') {
         const remedy = 'add `combine: priority`, or remove it';
-        reportAt(['rules', index, 'priority'])('CG_POLICY_PRIORITY', `priority does nothing with combine: ${combine}`, remedy);
+        reportAt(['rules', index, 'priority'])(
+          'CG_POLICY_PRIORITY',
+          `priority does nothing with combine: ${combine}`,
+          remedy,
+        );
       }
       const rule = compileRule(doc, ['rules', index], !document.broken.has(index), setting);
       placed.push({ rule, document, index, priority: doc.priority ?? Number.POSITIVE_INFINITY });
@@ -118,9 +125,14 @@ export function compileDocuments(
   }
   issues.push(...duplicateIds(documents));
   const effect = documentKey(documents, 'default', issues);
-  const mode = documentKey(documents.filter(({ part }) => part === undefined), 'mode', issues) ?? 'enforce';
+  const mode =
+    documentKey(
+      documents.filter(({ part }) => part === undefined),
+      'mode',
+      issues,
+    ) ?? 'enforce';
   const asked = combine === 'priority' ? placed.toSorted((a, b) => a.priority - b.priority || 0) : placed;
-  if (issues.length === 0) issues.push(...unreachableIssues(asked, combine));
+  if (issues.length === 0 && options.allowUnreachable !== true) issues.push(...unreachableIssues(asked, combine));
   if (issues.length > 0) throw new PolicyError(inOrder(issues));
 
   return assemble({
@@ -242,10 +254,7 @@ export function openLayer(
   const engine = openEngine({ written: rules, base, combine }, fallback);
   const written = new Map([...base, ...rules].map((rule) => [rule.name, rule.file]));
   const looksAtArgs = rules.filter(
-    (rule) =>
-      rule.usesSubject ||
-      rule.paths.length > 0 ||
-      rule.obligations.some(looksAtArguments),
+    (rule) => rule.usesSubject || rule.paths.length > 0 || rule.obligations.some(looksAtArguments),
   );
   const judgesResults = rules.filter((rule) => rule.target.directions.has('result'));
   const isArgs = new Set(looksAtArgs);
@@ -269,7 +278,7 @@ export function openLayer(
     needsArgs: (server, method, tool) => looksAtArgs.length > 0 && args(server, method, tool),
     needsResult: (server, method, tool) => judgesResults.length > 0 && results(server, method, tool),
     needsAnnotations: rules.some((rule) => rule.usesAnnotations),
-    usesRates: rules.some((rule) => rule.obligations.some((duty) => duty.kind === 'rate')),
+    usesRates: rules.some((rule) => rule.obligations.some(({ kind }) => kind === 'rate' || kind === 'budget')),
     layerOf: (rule) => written.get(rule) ?? (rule === 'default' ? 'default' : undefined),
     planCount: engine.planCount,
   };

@@ -88,10 +88,7 @@ export interface EngineRules {
  * Opens an engine over rules. `fallback` gives the verdict when none decides; it is asked once for each kind of message, so
  * it may use names only.
  */
-export function openEngine(
-  { written, base, combine }: EngineRules,
-  fallback: (named: Named) => Verdict,
-): Engine {
+export function openEngine({ written, base, combine }: EngineRules, fallback: (named: Named) => Verdict): Engine {
   const rules = [...written, ...base];
   const index = indexRules(rules);
   const isBase = new Set(base);
@@ -264,8 +261,7 @@ function overridingPlan(rules: readonly CompiledRule[], isBase: ReadonlySet<Comp
     .map((rule) => candidateOf(rule, fixed));
   const joining = deciding.findLastIndex(({ rule }) => rule.obligations.length > 0) + 1;
   const first = deciding[0] ?? below[0];
-  const isConstant =
-    adding.length === 0 && joining === 0 && (first === undefined || first.condition === undefined);
+  const isConstant = adding.length === 0 && joining === 0 && (first === undefined || first.condition === undefined);
   return {
     constant: isConstant ? (first?.decision ?? last) : undefined,
     deciding,

@@ -78,7 +78,14 @@ export function spliceIncludes(
   const documents: PolicyDocument[] = [];
   const texts: Text[] = [];
   for (const source of sources) {
-    const splicing: Splicing = { find, read, documents, texts, seen: new Set([source.file]), length: source.text.length };
+    const splicing: Splicing = {
+      find,
+      read,
+      documents,
+      texts,
+      seen: new Set([source.file]),
+      length: source.text.length,
+    };
     if (!add(source, undefined, [source.file], new Set(), splicing)) return undefined;
   }
   return { documents, texts };
@@ -88,7 +95,8 @@ export function spliceIncludes(
 export function includesOf(
   policy: PolicyDocument['policy'],
 ): readonly { readonly include: IncludeDoc; readonly path: NodePath; readonly part: Part }[] {
-  const parent = policy.extends === undefined ? [] : [{ include: policy.extends, path: ['extends'], part: 'parent' as const }];
+  const parent =
+    policy.extends === undefined ? [] : [{ include: policy.extends, path: ['extends'], part: 'parent' as const }];
   const imports = (policy.imports ?? []).map((include, index) => ({
     include,
     path: ['imports', index],

@@ -3,7 +3,7 @@ import { compileDocuments, type CompiledPolicy, type CompileOptions, type Policy
 import type { PolicyDoc } from './document-types.ts';
 import type { PolicyDocument } from './document.ts';
 import { loadEngines } from './engines.ts';
-import { spliceIncludes } from './includes.ts';
+import { type FindInclude, type IncludedFile, spliceIncludes } from './includes.ts';
 import { PolicyError } from './issue.ts';
 import type { Pattern } from './pattern.ts';
 
@@ -56,6 +56,31 @@ export async function loadPolicy(
     if (json !== undefined) cache?.put(texts[index]!.text, json);
   }
   return { policy, complete: loadEngines(policy) };
+}
+
+/**
+ * All files that a policy includes, however far, in the order of their rules, without compiling anything. What cannot be
+ * found or read is left out: compiling says so.
+ */
+export async function includedFiles(
+  source: PolicySource,
+  find: FindInclude,
+  cache?: DocumentCache,
+): Promise<readonly IncludedFile[]> {
+  const found = new Map<string, IncludedFile>();
+  const noting: FindInclude = (from, name) => {
+    const file = find(from, name);
+    if ('file' in file) found.set(file.file, file);
+    return file;
+  };
+  const remembered = (file: string, text: string): PolicyDocument | undefined =>
+    cache === undefined ? undefined : rememberedDocument(file, text, cache);
+  if (spliceIncludes([source], remembered, noting) === undefined) {
+    const { readDocument } = await import('./document.ts');
+    spliceIncludes([source], readDocument, noting);
+  }
+  found.delete(source.file);
+  return [...found.values()];
 }
 
 /** The patterns of a text that compiled before. They are compiled while others wait for something else. */

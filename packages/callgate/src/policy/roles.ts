@@ -36,7 +36,11 @@ export function compileRoles(declared: ReadonlyMap<string, DeclaredRole>, texts:
   if (declared.size === 0) return PLAIN_ROLES;
   const [first] = declared.values();
   if (declared.size > MAX_ROLES) {
-    first?.reportAt(first.path)('CG_POLICY_ROLE', `${declared.size} roles are declared`, `declare at most ${MAX_ROLES}`);
+    first?.reportAt(first.path)(
+      'CG_POLICY_ROLE',
+      `${declared.size} roles are declared`,
+      `declare at most ${MAX_ROLES}`,
+    );
     return PLAIN_ROLES;
   }
   const names = [...declared.keys()];
@@ -60,8 +64,7 @@ export function compileRoles(declared: ReadonlyMap<string, DeclaredRole>, texts:
       if (hit !== undefined) return hit;
       const roles = new Set(principal.roles);
       for (const { role, glob } of members) if (glob.test(principal.id)) roles.add(role);
-      for (const role of [...roles]) for (const other of included.get(role) ?? []) roles.add(other);
-      const list = [...roles];
+      const list = [...new Set([...roles, ...[...roles].flatMap((role) => [...(included.get(role) ?? [])])])];
       known.set(principal, list);
       return list;
     },
@@ -93,7 +96,11 @@ function closure(declared: ReadonlyMap<string, DeclaredRole>): ReadonlyMap<strin
       isReported = true;
       const { path, reportAt } = declared.get(start) as DeclaredRole;
       const remedy = 'take one of the includes out';
-      reportAt([...path, 'includes'])('CG_POLICY_CYCLE', `the role "${start}" includes itself, by way of others`, remedy);
+      reportAt([...path, 'includes'])(
+        'CG_POLICY_CYCLE',
+        `the role "${start}" includes itself, by way of others`,
+        remedy,
+      );
     }
     all.set(start, found);
   }

@@ -10,11 +10,7 @@ const UNKNOWN_TIME = new Unsure('the time is not known');
  * Compiles the `schedule` of a rule: true inside its hours, an error when the time of the call is not known. Hours whose end
  * lies before their beginning run into the next day, and belong to the day on which they begin.
  */
-export function compileSchedule(
-  doc: ScheduleDoc,
-  path: NodePath,
-  reportAt: (path: NodePath) => Report,
-): Condition {
+export function compileSchedule(doc: ScheduleDoc, path: NodePath, reportAt: (path: NodePath) => Report): Condition {
   const read = doc.timeZone === undefined ? undefined : compileZone(doc.timeZone, reportAt([...path, 'timeZone']));
   const from = minutesOf(doc.from ?? '00:00');
   const to = minutesOf(doc.to ?? '24:00');

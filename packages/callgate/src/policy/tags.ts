@@ -19,7 +19,9 @@ function remedyFor(tag: string): string {
   const letters = /^[a-z]+/i.exec(tag)?.[0].toUpperCase() ?? '';
   const digits = tag.match(/\d+/g) ?? [];
   const guess =
-    letters === 'AISVS' ? `AISVS-${digits.map(Number).join('.')}` : `${letters}${String(Number(digits[0])).padStart(2, '0')}`;
+    letters === 'AISVS'
+      ? `AISVS-${digits.map(Number).join('.')}`
+      : `${letters}${String(Number(digits[0])).padStart(2, '0')}`;
   return FRAMEWORK_ID.test(guess)
     ? `write ${guess}`
     : 'known are ASI01 to ASI10, MCP01 to MCP10 and AISVS-<chapter>.<section>.<item>';
