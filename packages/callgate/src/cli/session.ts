@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/index.ts';
 import { openEvidence, type Evidence } from '../evidence/wal.ts';
 import { pathResolver, type ResolvePath } from '../gate/facts.ts';
-import { createFloor } from '../gate/floor.ts';
+import { createFloor, type Floor } from '../gate/floor.ts';
 import type { PolicyHolder, PolicyInForce } from '../gate/policy-in-force.ts';
 import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
@@ -66,7 +66,8 @@ export async function runSession(request: SessionRequest): Promise<ProcessEnd> {
       evidence,
       limits: () => holder.limits(),
       budgets: () => holder.budgets(),
-      floor: floorOf(config, holder, paths.resolve, env),
+      floor: liveFloor(holder, () => floorOf(config, holder, paths.resolve, env)),
+      filterLists: config.lists.filter,
       paths,
       userHome: env['HOME'],
       trustAnnotations: config.servers[server]?.trust.annotations ?? false,
@@ -118,6 +119,23 @@ function floorOf(config: Config, holder: PolicyHolder, realPath: ResolvePath, en
     protectedFiles: [...new Set([...config.watched, ...holder.current.files])],
     realPath,
   });
+}
+
+/** The floor around the files of the policy in force: another policy may include other files. */
+function liveFloor(holder: PolicyHolder, build: () => Floor): Floor {
+  let around = holder.current;
+  let floor = build();
+  const live = (): Floor => {
+    if (holder.current !== around) {
+      around = holder.current;
+      floor = build();
+    }
+    return floor;
+  };
+  return {
+    mayTouch: (...range) => live().mayTouch(...range),
+    judge: (...strings) => live().judge(...strings),
+  };
 }
 
 /** A stdio parent is known by its operating-system account and no better: `same-user`. */

@@ -197,7 +197,7 @@ export async function compileInForce(
   const above = organisation === undefined ? undefined : await compile(organisation, true);
   const tighter = untrusted === undefined ? undefined : await compile(untrusted, false);
   const instead = chosen.policy.mode === 'shadow' ? await compile(OBSERVE, true) : undefined;
-  const complete = Promise.all([chosen, above, tighter, instead].map((loaded) => loaded?.complete)).then(
+  const complete = Promise.all([chosen.complete, above?.complete, tighter?.complete, instead?.complete]).then(
     () => undefined,
   );
   // Whoever judges with it waits for it and hears of a failure.

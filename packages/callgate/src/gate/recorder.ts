@@ -90,6 +90,10 @@ export class Recorder {
       // Several bounds or windows of one rule are one word.
       record.obligations = [...new Set(edited ? [...named, 'edited:args'] : named)];
     }
+    if (decision.shadow !== undefined) {
+      const told = decision.shadow.map(({ effect, rule }) => recordable(`shadow-${effect}:${rule}`));
+      record.obligations = [...(record.obligations ?? []), ...told];
+    }
     if (masked !== undefined) {
       record.args = masked.bytes;
       if (masked.truncated > 0) record.argsTruncated = masked.truncated;
