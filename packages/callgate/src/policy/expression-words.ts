@@ -23,7 +23,7 @@ function checkSide(subject: Expr, other: Expr): void {
     const { value, at } = item;
     const words = wordsOf(subject);
     if (words !== undefined && !(typeof value === 'string' && words.includes(value)))
-      throw new ExpressionError(`this is never ${JSON.stringify(value)}`, at, suggest(String(value), words));
+      throw new ExpressionError(`this is never ${JSON.stringify(value)}`, at, suggest(JSON.stringify(value), words));
     if (
       subject.kind === 'call' &&
       subject.name === 'host' &&

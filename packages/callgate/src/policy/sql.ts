@@ -1,10 +1,4 @@
-import {
-  SQL_CLASSES,
-  SQL_DIALECTS,
-  type SqlDialect,
-  type SqlReading,
-  type SqlStatement,
-} from '../inspect/sql/index.ts';
+import { SQL_CLASSES, SQL_DIALECTS, type SqlReading, type SqlStatement } from '../inspect/sql/index.ts';
 import type { NodePath, OneOrMany, TypedDoc } from './document-types.ts';
 import type { Glob } from './glob.ts';
 import { suggest } from './nearest.ts';
