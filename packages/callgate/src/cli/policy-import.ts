@@ -1,7 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { CallgateError, messageOf } from '../model/error.ts';
-import { IMPORT_SOURCES, importPolicy, type ImportOptions, type ImportResult, type ImportSource } from '../policy/import/index.ts';
+import {
+  IMPORT_SOURCES,
+  importPolicy,
+  type ImportOptions,
+  type ImportResult,
+  type ImportSource,
+} from '../policy/import/index.ts';
 import { PolicyError, type PolicySource } from '../policy/index.ts';
 import { didYouMean } from '../policy/nearest.ts';
 import { complain, readSources } from './policy-files.ts';
@@ -25,7 +31,9 @@ export async function policyImport(argv: readonly string[], io: Io): Promise<num
     });
   for (const flag of ['out', 'report']) {
     if (words.some((word) => values[flag] !== undefined && resolve(io.cwd, word) === resolve(io.cwd, values[flag])))
-      throw new CallgateError('CG_USAGE_ARGUMENT', `--${flag} is a file to import from.`, { remedy: 'Name another file.' });
+      throw new CallgateError('CG_USAGE_ARGUMENT', `--${flag} is a file to import from.`, {
+        remedy: 'Name another file.',
+      });
   }
   const asJson = switches.has('json');
   const read = readSources(words, io);
@@ -56,7 +64,8 @@ function sourceOf(word: string | undefined): ImportSource {
   const source = IMPORT_SOURCES.find((name) => name === word);
   if (source !== undefined) return source;
   const known = `Write --from ${IMPORT_SOURCES.join('|')}.`;
-  if (word === undefined) throw new CallgateError('CG_USAGE_ARGUMENT', 'policy import needs --from.', { remedy: known });
+  if (word === undefined)
+    throw new CallgateError('CG_USAGE_ARGUMENT', 'policy import needs --from.', { remedy: known });
   const message = `There is no source "${word}" to import from.${didYouMean(word, IMPORT_SOURCES)}`;
   throw new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy: known });
 }
@@ -65,7 +74,9 @@ function orderOf(word: string | undefined, from: ImportSource): ImportOptions['o
   if (word === undefined) return undefined;
   if (from === 'agentgate' && (word === 'readme' || word === 'as-built')) return word;
   const message = from === 'agentgate' ? `--order is "${word}".` : `--order is for --from agentgate, not ${from}.`;
-  throw new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy: 'Write --order readme or --order as-built, with agentgate.' });
+  throw new CallgateError('CG_USAGE_FLAG_VALUE', message, {
+    remedy: 'Write --order readme or --order as-built, with agentgate.',
+  });
 }
 
 /** A file that a source names, relative to the file that names it. */

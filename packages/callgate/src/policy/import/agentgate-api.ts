@@ -1,17 +1,25 @@
 import type { PolicySource } from '../compile-documents.ts';
 import { compileZone, type Weekday, WEEKDAYS } from '../time.ts';
+import { forHttp, forTools, type RequestTest as Test, takeTool } from './agentgate-api-requests.ts';
 import type { Imported, OutRule } from './emit.ts';
 import { type FieldReader, isFields, openFields } from './fields.ts';
 import { type Foreign, readYaml, type Value } from './read.ts';
-import { quotePattern } from './regex.ts';
 import { type Draft, shorten } from './report.ts';
-import { celAnd, celList, celOr, celPattern, celText, exactName } from './write.ts';
+import { celAnd, celList, celOr, celText } from './write.ts';
 
-const ROOT = ['name', 'description', 'version', 'rules', 'default_effect', 'default_reason', 'rate_limit', 'time_restrictions'];
+const ROOT = [
+  'name',
+  'description',
+  'version',
+  'rules',
+  'default_effect',
+  'default_reason',
+  'rate_limit',
+  'time_restrictions',
+];
 const RULE = ['resource', 'methods', 'intent', 'effect', 'reason', 'conditions', 'description', 'name'];
 const CONDITION = ['resource', 'methods', 'intent', 'conditions', 'and', 'or'];
 const INTENTS = ['read', 'create', 'update', 'delete', 'query', 'unknown'];
-const TOOLS = ['mcp', 'tools'];
 const HTTP = 'has(http.path)';
 /** Every request that the proxy would have judged. */
 const REQUESTS = { match: { method: '*', direction: 'call' }, when: `(${HTTP} || method == "tools/call")` };
@@ -60,7 +68,12 @@ function readFile(source: PolicySource, draft: Draft): FilePart | undefined {
     rules.push({ id, from: place, ...REQUESTS, effect, reason });
   }
   if (effect === 'allow')
-    draft.say('same', root.at('default_effect'), 'default_effect: allow', 'kept, and whatever no rule names passes: `default: deny` is safer');
+    draft.say(
+      'same',
+      root.at('default_effect'),
+      'default_effect: allow',
+      'kept, and whatever no rule names passes: `default: deny` is safer',
+    );
   return { name: root.text('name'), description: root.text('description'), default: effect, rules };
 }
 
@@ -74,7 +87,10 @@ function limits(root: FieldReader, draft: Draft): OutRule[] {
   const minute = map?.has('requests_per_minute') === true ? map.count('requests_per_minute') : 60;
   const hour = map?.has('requests_per_hour') === true ? map.count('requests_per_hour') : 1_000;
   if (minute === undefined || hour === undefined) return [];
-  const why = map === undefined ? "the source's defaults, 60 a minute and 1,000 an hour" : `${minute} a minute and ${hour} an hour`;
+  const why =
+    map === undefined
+      ? "the source's defaults, 60 a minute and 1,000 an hour"
+      : `${minute} a minute and ${hour} an hour`;
   const id = draft.id('rate-limit', place);
   draft.say('translated', place, 'rate_limit', `${why}, for each agent; true sliding windows`, id);
   const key = ['principal'];
@@ -102,7 +118,12 @@ function hoursOf(map: FieldReader | undefined, draft: Draft): Hours | undefined 
     return undefined;
   }
   if (!map.has('timezone'))
-    draft.say('translated', map.place, 'time_restrictions.timezone', "Asia/Tokyo, the source's default, is written out");
+    draft.say(
+      'translated',
+      map.place,
+      'time_restrictions.timezone',
+      "Asia/Tokyo, the source's default, is written out",
+    );
   if (start === undefined || end === undefined || days === undefined) return undefined;
   const zone = celText(timeZone);
   const now = `hour(${zone}) * 60 + minute(${zone})`;
@@ -121,7 +142,13 @@ function hoursOf(map: FieldReader | undefined, draft: Draft): Hours | undefined 
   if (hours !== undefined && !isLast)
     draft.say('translated', hours.place, 'allowed_hours.end', 'the minute of the end itself is outside');
   const id = draft.id('outside-hours', map.place);
-  draft.say('translated', map.place, 'time_restrictions', 'a deny before all rules, and a schedule on those that allow', id);
+  draft.say(
+    'translated',
+    map.place,
+    'time_restrictions',
+    'a deny before all rules, and a schedule on those that allow',
+    id,
+  );
   const outside: OutRule = {
     id,
     from: map.place,
@@ -145,7 +172,12 @@ function daysOf(map: FieldReader, draft: Draft): readonly Weekday[] | undefined 
   const days = words.map((word) => WEEKDAYS.find((day) => day === word.toLowerCase().slice(0, 3) && isDay(word)));
   const wrong = words[days.indexOf(undefined)];
   if (wrong === undefined) return WEEKDAYS.filter((day) => days.includes(day));
-  draft.fail(map.at('allowed_days'), 'CG_POLICY_IMPORT_VALUE', `"${shorten(wrong)}" is no day`, 'write mon, tue, wed, thu, fri, sat or sun');
+  draft.fail(
+    map.at('allowed_days'),
+    'CG_POLICY_IMPORT_VALUE',
+    `"${shorten(wrong)}" is no day`,
+    'write mon, tue, wed, thu, fri, sat or sun',
+  );
   return undefined;
 }
 
@@ -153,12 +185,22 @@ function isDay(word: string): boolean {
   return /^(?:mon|tue|wed|thu|fri|sat|sun)$|^(?:mon|tues|wednes|thurs|fri|satur|sun)day$/i.test(word);
 }
 
-function minuteOf(hours: FieldReader | undefined, key: 'start' | 'end', usual: number, draft: Draft): number | undefined {
+function minuteOf(
+  hours: FieldReader | undefined,
+  key: 'start' | 'end',
+  usual: number,
+  draft: Draft,
+): number | undefined {
   const text = hours?.text(key);
   if (text === undefined) return hours?.has(key) === true ? undefined : usual;
   const match = /^([01]?[0-9]|2[0-3]):([0-5][0-9])$/.exec(text);
   if (match !== null) return Number(match[1]) * 60 + Number(match[2]);
-  draft.fail(hours?.at(key) ?? { file: '', line: 1, column: 1 }, 'CG_POLICY_IMPORT_VALUE', `"${shorten(text)}" is no time`, 'write "09:00"');
+  draft.fail(
+    hours?.at(key) ?? { file: '', line: 1, column: 1 },
+    'CG_POLICY_IMPORT_VALUE',
+    `"${shorten(text)}" is no time`,
+    'write "09:00"',
+  );
   return undefined;
 }
 
@@ -175,7 +217,12 @@ function readRule(
 ): OutRule[] {
   if (!rule.needs('effect')) return [];
   if (!['resource', 'methods', 'intent'].some((key) => rule.has(key))) {
-    draft.fail(rule.place, 'CG_POLICY_IMPORT_MISSING', 'a rule needs a resource, methods or an intent', 'add one of them');
+    draft.fail(
+      rule.place,
+      'CG_POLICY_IMPORT_MISSING',
+      'a rule needs a resource, methods or an intent',
+      'add one of them',
+    );
     return [];
   }
   const effect = rule.oneOf('effect', ['allow', 'deny']);
@@ -203,36 +250,50 @@ function readRule(
   const http = forHttp(test, permissive);
   if (http !== false) {
     const id = draft.id(`${wish}-http`, rule.place);
-    out.push({ ...base, id, match: { method: '*', direction: 'call' }, when: http === true ? HTTP : `${HTTP} && ${http}` });
+    out.push({
+      ...base,
+      id,
+      match: { method: '*', direction: 'call' },
+      when: http === true ? HTTP : `${HTTP} && ${http}`,
+    });
     draft.say('same', rule.place, `rule ${index + 1}`, 'for requests to HTTP APIs', id);
   }
   return out;
 }
-
-/** What a rule wants of a request. */
-type Test =
-  | { readonly kind: 'and' | 'or'; readonly parts: readonly Test[] }
-  | { readonly kind: 'resource'; readonly glob: string }
-  | { readonly kind: 'methods' | 'intent'; readonly words: readonly string[] };
 
 function criteriaOf(rule: FieldReader, draft: Draft): Test {
   const parts: Test[] = [];
   const glob = rule.text('resource');
   if (glob !== undefined) {
     if (!glob.startsWith('/'))
-      draft.fail(rule.at('resource'), 'CG_POLICY_IMPORT_VALUE', `the resource ${shorten(glob)} does not begin with "/"`, 'write the path of the request');
+      draft.fail(
+        rule.at('resource'),
+        'CG_POLICY_IMPORT_VALUE',
+        `the resource ${shorten(glob)} does not begin with "/"`,
+        'write the path of the request',
+      );
     parts.push({ kind: 'resource', glob });
   }
   const methods = rule.texts('methods');
   for (const method of methods ?? []) {
     if (!/^[A-Za-z]{1,20}$/.test(method))
-      draft.fail(rule.at('methods'), 'CG_POLICY_IMPORT_VALUE', `"${shorten(method)}" is no HTTP method`, 'write GET, POST ...');
+      draft.fail(
+        rule.at('methods'),
+        'CG_POLICY_IMPORT_VALUE',
+        `"${shorten(method)}" is no HTTP method`,
+        'write GET, POST ...',
+      );
   }
   if (methods !== undefined) parts.push({ kind: 'methods', words: methods.map((method) => method.toUpperCase()) });
   const intents = rule.texts('intent');
   const odd = intents?.find((intent) => !INTENTS.includes(intent));
   if (odd !== undefined)
-    draft.fail(rule.at('intent'), 'CG_POLICY_IMPORT_VALUE', `there is no intent "${shorten(odd)}"`, `write ${INTENTS.join(', ')}`);
+    draft.fail(
+      rule.at('intent'),
+      'CG_POLICY_IMPORT_VALUE',
+      `there is no intent "${shorten(odd)}"`,
+      `write ${INTENTS.join(', ')}`,
+    );
   if (intents !== undefined) parts.push({ kind: 'intent', words: intents });
   return { kind: 'and', parts };
 }
@@ -251,113 +312,26 @@ function conditionsOf(rule: FieldReader, foreign: Foreign, draft: Draft, depth: 
   for (const kind of ['and', 'or'] as const) {
     const list = map.list(kind);
     if (list === undefined) continue;
-    if (list.length === 0) draft.fail(map.at(kind), 'CG_POLICY_IMPORT_VALUE', `${kind} is empty`, 'name a condition, or remove it');
-    out.push({ kind, parts: list.map((item, index) => conditionOf(item, [...map.path, kind, index], foreign, draft, depth)) });
+    if (list.length === 0)
+      draft.fail(map.at(kind), 'CG_POLICY_IMPORT_VALUE', `${kind} is empty`, 'name a condition, or remove it');
+    out.push({
+      kind,
+      parts: list.map((item, index) => conditionOf(item, [...map.path, kind, index], foreign, draft, depth)),
+    });
   }
   return out;
 }
 
-function conditionOf(item: Value, path: readonly (string | number)[], foreign: Foreign, draft: Draft, depth: number): Test {
+function conditionOf(
+  item: Value,
+  path: readonly (string | number)[],
+  foreign: Foreign,
+  draft: Draft,
+  depth: number,
+): Test {
   const map = openFields(foreign, item, path, CONDITION, draft);
   if (map === undefined) return { kind: 'and', parts: [] };
   if (isFields(item) && Object.keys(item).length === 0)
     draft.fail(map.place, 'CG_POLICY_IMPORT_MISSING', 'an empty condition', `name one of ${CONDITION.join(', ')}`);
   return { kind: 'and', parts: [criteriaOf(map, draft), ...conditionsOf(map, foreign, draft, depth + 1)] };
-}
-
-/** A condition on a call: an expression, or what it comes to. */
-type Cel = string | boolean;
-
-function fold(test: Test, leaf: (test: Exclude<Test, { parts: unknown }>) => Cel): Cel {
-  if (!('parts' in test)) return leaf(test);
-  const parts = test.parts.map((part) => fold(part, leaf));
-  const decisive = test.kind === 'or';
-  if (parts.includes(decisive)) return decisive;
-  const open = parts.filter((part) => typeof part === 'string');
-  if (open.length === 0) return !decisive;
-  return decisive ? celOr(open) : celAnd(open);
-}
-
-function forHttp(test: Test, permissive: boolean): Cel {
-  return fold(test, (leaf) => {
-    if (leaf.kind === 'resource') return leaf.glob === '/**' ? true : `http.path.matches(${celPattern(pathPattern(segmentsOf(leaf.glob), permissive))})`;
-    return leaf.kind === 'methods' ? `http.method in ${celList(leaf.words)}` : `intent in ${celList(leaf.words)}`;
-  });
-}
-
-/** The condition on a tool, which is `POST /mcp/tools/<name>` there. */
-function forTools(test: Test, permissive: boolean): Cel {
-  return fold(test, (leaf) => {
-    if ('words' in leaf) return leaf.kind === 'methods' ? leaf.words.includes('POST') : `intent in ${celList(leaf.words)}`;
-    const tails = tailsOf(segmentsOf(leaf.glob));
-    if (tails.some((tail) => tail.length === 1 && tail[0] === '**')) return true;
-    const named = tails.filter((tail) => tail.length > 0);
-    const conditions = named.map((tail) => {
-      const [only] = tail;
-      return tail.length === 1 && only !== undefined && !only.includes('*')
-        ? `tool == ${celText(only)}`
-        : `tool.matches(${celPattern(toolPattern(tail, permissive))})`;
-    });
-    return conditions.length === 0 ? false : celOr(conditions);
-  });
-}
-
-/** The name a rule is about, as `match.tool` takes it, and the rest of its test. */
-function takeTool(test: Test): { readonly name: string | undefined; readonly rest: Test } {
-  if (test.kind !== 'and') return { name: undefined, rest: test };
-  const [first, ...others] = test.parts;
-  if (first?.kind !== 'and') return { name: undefined, rest: test };
-  const resource = first.parts.find((part) => part.kind === 'resource');
-  const tails = resource?.kind === 'resource' ? tailsOf(segmentsOf(resource.glob)) : [];
-  const only = tails.length === 1 && tails[0]?.length === 1 ? tails[0][0] : undefined;
-  if (only === undefined || only.includes('*')) return { name: undefined, rest: test };
-  return {
-    name: exactName(only),
-    rest: { kind: 'and', parts: [{ kind: 'and', parts: first.parts.filter((part) => part !== resource) }, ...others] },
-  };
-}
-
-function segmentsOf(glob: string): readonly string[] {
-  return glob.split('/').slice(1);
-}
-
-/** What is left of a path's segments once they have matched `/mcp/tools`. */
-function tailsOf(segments: readonly string[], at = 0): readonly (readonly string[])[] {
-  if (at === TOOLS.length) return [segments];
-  const [first, ...rest] = segments;
-  if (first === undefined) return [];
-  if (first !== '**') return segmentMatches(first, TOOLS[at] as string) ? tailsOf(rest, at + 1) : [];
-  const tails = [...tailsOf(rest, at), ...tailsOf(segments, at + 1)];
-  return [...new Map(tails.map((tail) => [tail.join('/'), tail])).values()];
-}
-
-function segmentMatches(segment: string, text: string): boolean {
-  const parts = segment.split('*');
-  if (parts.length === 1) return segment === text;
-  let at = 0;
-  for (const [index, part] of parts.entries()) {
-    const hit = index === 0 ? (text.startsWith(part) ? 0 : -1) : index === parts.length - 1 ? text.length - part.length : text.indexOf(part, at);
-    if (hit < at || !text.startsWith(part, hit)) return false;
-    at = hit + part.length;
-  }
-  return true;
-}
-
-function toolPattern(tail: readonly string[], permissive: boolean): string {
-  const first = tail.findIndex((segment) => segment !== '**');
-  return pathPattern(tail.slice(first), permissive).replace('^/', first > 0 ? '^(?:.*/)?' : '^');
-}
-
-/**
- * An anchored pattern: `*` stays inside a segment, `**` spans any number of them. Whether `/a/**` is also `/a` is not
- * written down: a rule that denies takes it so, one that allows does not.
- */
-function pathPattern(segments: readonly string[], permissive: boolean): string {
-  let out = '^';
-  for (const [index, segment] of segments.entries()) {
-    const isLast = index === segments.length - 1;
-    if (segment === '**') out += isLast && permissive ? '/.*' : '(?:/.*)?';
-    else out += `/${segment.split(/\*+/).map(quotePattern).join('[^/]*')}`;
-  }
-  return `${out}$`;
 }

@@ -92,7 +92,7 @@ export function parseCondition(source: string): AgentgateCondition {
 function tokenize(source: string): Token[] {
   const tokens: Token[] = [];
   if (source.length > 10_000) throw new SyntaxError('the condition is longer than 10,000 characters');
-  for (let at = 0; at < source.length; ) {
+  for (let at = 0; at < source.length;) {
     const rest = source.slice(at, at + 200);
     const space = /^\s+/.exec(rest)?.[0];
     if (space !== undefined) {

@@ -25,7 +25,9 @@ it('imports the default policy: a hit and a miss for each rule', async () => {
     expect(decide({ tool, args: { command }, time: at(hour) }), `${tool} ${command} ${hour}`).toBe(effect);
   const call = policy.decide(callOf({ tool: 'http_request', args: {}, time: at(12) }));
   expect(call.obligations).toContainEqual(expect.objectContaining({ kind: 'rate', max: 30, windowMs: 60_000 }));
-  expect(call.obligations).toContainEqual(expect.objectContaining({ kind: 'redact', on: 'both', replacement: '[gone]' }));
+  expect(call.obligations).toContainEqual(
+    expect.objectContaining({ kind: 'redact', on: 'both', replacement: '[gone]' }),
+  );
   const other = policy.decide(callOf({ tool: 'other', args: {}, time: at(12) }));
   expect(other.obligations.map(({ kind }) => kind)).toEqual(['redact']);
   expect(policy.decide(callOf({ tool: 'bash', args: { command: 'rm -rf a' }, time: at(12) })).reason).toBe(
@@ -81,7 +83,20 @@ it('reads the grammar: precedence, both spellings of not, brackets', () => {
 });
 
 it('refuses what is no condition', async () => {
-  const texts = ['', 'arguments', "arguments.a.b matches 'x'", "arguments.a matches x", "arguments.a matches 'x", 'time.hour != 3', 'time.minute < 3', "arguments.a matches 'x' and", "(arguments.a matches 'x'", "a && b", `${'('.repeat(100)}time.hour < 3${')'.repeat(100)}`, 'not '.repeat(5000)];
+  const texts = [
+    '',
+    'arguments',
+    "arguments.a.b matches 'x'",
+    'arguments.a matches x',
+    "arguments.a matches 'x",
+    'time.hour != 3',
+    'time.minute < 3',
+    "arguments.a matches 'x' and",
+    "(arguments.a matches 'x'",
+    'a && b',
+    `${'('.repeat(100)}time.hour < 3${')'.repeat(100)}`,
+    'not '.repeat(5000),
+  ];
   for (const text of texts) expect(await mistakes('agentgate', rule(text)), text).toEqual(['7: SYNTAX']);
 });
 
@@ -101,14 +116,19 @@ it('takes strings, missing values and other types as never weaker than there', a
   ];
   for (const [condition, action, args, effect] of cases) {
     const { decide } = await imported('agentgate', rule(condition, action));
-    expect(decide({ tool: 't', args: args as never, time: at(12) }), `${condition} ${JSON.stringify(args)}`).toBe(effect);
+    expect(decide({ tool: 't', args: args as never, time: at(12) }), `${condition} ${JSON.stringify(args)}`).toBe(
+      effect,
+    );
   }
   const { decide } = await imported('agentgate', rule('time.hour < 24'));
   expect(decide({ tool: 't', args: {} }), 'an unknown time denies').toBe('deny');
 });
 
 it('asks what a pattern on JSON might have denied', async () => {
-  const { decide, counts, remarksOn } = await imported('agentgate', rule('arguments contains_pattern \'"role":\\s*"admin"\''));
+  const { decide, counts, remarksOn } = await imported(
+    'agentgate',
+    rule('arguments contains_pattern \'"role":\\s*"admin"\''),
+  );
   expect(decide({ tool: 't', args: { role: 'admin' } })).toBe('ask');
   expect(decide({ tool: 'u', args: { role: 'admin' } })).toBe('allow');
   expect(counts.refused).toBe(1);

@@ -42,7 +42,8 @@ export async function importAgentgate(
   const rules: OutRule[] = [];
   for (const source of sources) {
     const foreign = await readToml(source, draft);
-    const root = foreign === undefined ? undefined : openFields(foreign, foreign.value, [], ['metadata', 'rules'], draft);
+    const root =
+      foreign === undefined ? undefined : openFields(foreign, foreign.value, [], ['metadata', 'rules'], draft);
     if (root === undefined || !root.needs('metadata')) continue;
     const metadata = root.map('metadata', ['name', 'version', 'description', 'author']);
     metadata?.needs('name', 'version');
@@ -61,7 +62,9 @@ export async function importAgentgate(
     description: version === undefined ? undefined : `version ${version}`,
     combine: 'first',
     default: 'allow',
-    notes: ['What no rule matches is allowed, as in AgentGate. Write `default: deny` when the rules name all you want.'],
+    notes: [
+      'What no rule matches is allowed, as in AgentGate. Write `default: deny` when the rules name all you want.',
+    ],
     rules,
   };
 }
@@ -90,7 +93,12 @@ function readRule(rule: FieldReader, draft: Draft): readonly OutRule[] {
   if (wanted === undefined || tool === undefined || action === undefined) return [];
   for (const [owner, keys] of Object.entries(OF_ACTION)) {
     for (const key of owner === action ? [] : keys.filter((key) => rule.has(key)))
-      draft.fail(rule.at(key), 'CG_POLICY_IMPORT_KEY', `${key} says nothing in a rule with action ${action}`, 'remove it');
+      draft.fail(
+        rule.at(key),
+        'CG_POLICY_IMPORT_KEY',
+        `${key} says nothing in a rule with action ${action}`,
+        'remove it',
+      );
   }
   const id = draft.id(wanted, rule.at('id'));
   const condition = conditionOf(rule, action === 'allow', id, draft);
@@ -98,7 +106,13 @@ function readRule(rule: FieldReader, draft: Draft): readonly OutRule[] {
   const when = condition?.when;
   const base = { id, from: rule.place, match: { tool: tool === '*' ? '*' : exactName(tool) }, when, reason };
   if (action === 'allow' || action === 'deny') {
-    draft.say('same', rule.place, `rule ${id}`, action === 'deny' && when !== undefined ? 'a value of a wrong type denies' : `${action} stays ${action}`, id);
+    draft.say(
+      'same',
+      rule.place,
+      `rule ${id}`,
+      action === 'deny' && when !== undefined ? 'a value of a wrong type denies' : `${action} stays ${action}`,
+      id,
+    );
     const out: OutRule = { ...base, effect: action };
     return condition?.isPartial === true && action === 'deny' ? [out, restOf(out, draft)] : [out];
   }
@@ -155,7 +169,20 @@ function seesJson(pattern: string): boolean {
   return pattern.includes('"') || /\\[{}[\]]/.test(pattern);
 }
 
-const NUMBERS = ['0', '7', '42', '123', '1234', '123456789', '1234567890', '4111111111111111', '1.5', '-3', 'true', 'null'];
+const NUMBERS = [
+  '0',
+  '7',
+  '42',
+  '123',
+  '1234',
+  '123456789',
+  '1234567890',
+  '4111111111111111',
+  '1.5',
+  '-3',
+  'true',
+  'null',
+];
 
 function whyWhole(pattern: string): string {
   const base = 'looked for in every text and key of the arguments, not in their JSON';
@@ -170,9 +197,21 @@ function redaction(rule: FieldReader, draft: Draft, id: string): Record<string, 
     rule.needs('pattern');
     return undefined;
   }
-  draft.say('translated', rule.place, `rule ${id}`, 'masks arguments and results, and later rules still count; there it ended the evaluation', id);
+  draft.say(
+    'translated',
+    rule.place,
+    `rule ${id}`,
+    'masks arguments and results, and later rules still count; there it ended the evaluation',
+    id,
+  );
   if (source !== undefined && fields !== undefined)
-    draft.say('translated', rule.at('fields'), 'pattern and fields', 'masks what the pattern finds anywhere, and these fields whole', id);
+    draft.say(
+      'translated',
+      rule.at('fields'),
+      'pattern and fields',
+      'masks what the pattern finds anywhere, and these fields whole',
+      id,
+    );
   const replacement = rule.text('replacement');
   try {
     const pattern = source === undefined ? undefined : toRe2(source, 'rust');

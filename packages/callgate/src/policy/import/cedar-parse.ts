@@ -5,9 +5,21 @@ export type CedarExpr =
   | { readonly kind: 'list'; readonly items: readonly CedarExpr[]; readonly at: number }
   | { readonly kind: 'name'; readonly name: string; readonly at: number }
   | { readonly kind: 'member'; readonly of: CedarExpr; readonly key: string; readonly at: number }
-  | { readonly kind: 'call'; readonly of: CedarExpr; readonly name: string; readonly args: readonly CedarExpr[]; readonly at: number }
+  | {
+      readonly kind: 'call';
+      readonly of: CedarExpr;
+      readonly name: string;
+      readonly args: readonly CedarExpr[];
+      readonly at: number;
+    }
   | { readonly kind: 'not' | 'minus'; readonly of: CedarExpr; readonly at: number }
-  | { readonly kind: 'binary'; readonly op: string; readonly left: CedarExpr; readonly right: CedarExpr; readonly at: number }
+  | {
+      readonly kind: 'binary';
+      readonly op: string;
+      readonly left: CedarExpr;
+      readonly right: CedarExpr;
+      readonly at: number;
+    }
   | { readonly kind: 'has' | 'like'; readonly of: CedarExpr; readonly text: string; readonly at: number };
 
 /** `principal`, `action` or `resource` of a policy's head: free, or held to entities. */
@@ -85,7 +97,8 @@ class Parser {
       annotations.push({ name, value, at: start });
     }
     const effect = this.#word('permit or forbid');
-    if (effect !== 'permit' && effect !== 'forbid') throw new CedarError(`"${effect}" is neither permit nor forbid`, at);
+    if (effect !== 'permit' && effect !== 'forbid')
+      throw new CedarError(`"${effect}" is neither permit nor forbid`, at);
     this.#expect('(');
     const principal = this.#scope('principal');
     this.#expect(',');
@@ -107,7 +120,8 @@ class Parser {
   #scope(name: string): CedarScope {
     const { at } = this.#peek();
     if (this.#word(name) !== name) throw new CedarError(`${name} is expected here`, at);
-    if (this.#isWord('is')) throw new CedarError('"is" is not part of what can be imported: name the entity', this.#peek().at);
+    if (this.#isWord('is'))
+      throw new CedarError('"is" is not part of what can be imported: name the entity', this.#peek().at);
     const op = this.#is('==') ? '==' : this.#isWord('in') ? 'in' : undefined;
     if (op === undefined) return { op, entities: [], at };
     this.#take();
@@ -137,7 +151,8 @@ class Parser {
 
   #or(): CedarExpr {
     if (++this.#depth > MAX_DEPTH) throw new CedarError('nested too deeply', this.#peek().at);
-    if (this.#isWord('if')) throw new CedarError('"if" is not part of what can be imported: write two policies', this.#peek().at);
+    if (this.#isWord('if'))
+      throw new CedarError('"if" is not part of what can be imported: write two policies', this.#peek().at);
     const out = this.#chain('||', () => this.#chain('&&', () => this.#relation()));
     this.#depth--;
     return out;
@@ -241,7 +256,10 @@ class Parser {
     if (token.kind === 'word' && this.#is('('))
       throw new CedarError(`${token.text}() is not part of what can be imported`, at);
     if (token.kind === 'word') return { kind: 'name', name: token.text, at };
-    throw new CedarError(token.kind === 'end' ? 'the text ends too early' : `"${token.text}" cannot be imported here`, at);
+    throw new CedarError(
+      token.kind === 'end' ? 'the text ends too early' : `"${token.text}" cannot be imported here`,
+      at,
+    );
   }
 
   #until(close: string): CedarExpr[] {
@@ -274,7 +292,11 @@ class Parser {
 
   #expect(sign: string): void {
     const token = this.#peek();
-    if (!this.#is(sign)) throw new CedarError(`"${sign}" is expected, not ${token.kind === 'end' ? 'the end' : `"${token.text}"`}`, token.at);
+    if (!this.#is(sign))
+      throw new CedarError(
+        `"${sign}" is expected, not ${token.kind === 'end' ? 'the end' : `"${token.text}"`}`,
+        token.at,
+      );
     this.#next++;
   }
 
@@ -303,17 +325,38 @@ function tokenize(source: string): Token[] {
     if (text === undefined) throw new CedarError(`"${source[at]}" is not known`, at);
     if (tokens.length > 100_000) throw new CedarError('the file is too large', at);
     if (/^\s|^\/\//.test(text)) continue;
-    if (text.startsWith('"')) tokens.push({ kind: 'text', text: unescaped(text.slice(1, -1), at), raw: text.slice(1, -1), at });
-    else tokens.push({ kind: /^[A-Za-z_]/.test(text) ? 'word' : /^[0-9]/.test(text) ? 'number' : 'sign', text, raw: text, at });
+    if (text.startsWith('"'))
+      tokens.push({ kind: 'text', text: unescaped(text.slice(1, -1), at), raw: text.slice(1, -1), at });
+    else
+      tokens.push({
+        kind: /^[A-Za-z_]/.test(text) ? 'word' : /^[0-9]/.test(text) ? 'number' : 'sign',
+        text,
+        raw: text,
+        at,
+      });
   }
   tokens.push({ kind: 'end', text: '', raw: '', at: source.length });
   return tokens;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '0': '\0', '\\': '\\', '"': '"', "'": "'", '*': '*' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  '0': '\0',
+  '\\': '\\',
+  '"': '"',
+  "'": "'",
+  '*': '*',
+};
 
 /** A text without its escapes; `star` is what stands for a star that is not escaped. */
-export function unescaped(raw: string, at: number, literal: (char: string) => string = (char) => char, star = '*'): string {
+export function unescaped(
+  raw: string,
+  at: number,
+  literal: (char: string) => string = (char) => char,
+  star = '*',
+): string {
   let out = '';
   for (let i = 0; i < raw.length; i++) {
     const char = raw[i] as string;

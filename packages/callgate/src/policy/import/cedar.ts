@@ -73,10 +73,12 @@ function placesIn(file: string, text: string): (at: number) => Place {
 
 function readPolicy(policy: CedarPolicy, index: number, placeOf: (at: number) => Place, draft: Draft): OutRule[] {
   const place = placeOf(policy.at);
-  const note = (name: string): string | undefined => policy.annotations.find((annotation) => annotation.name === name)?.value;
+  const note = (name: string): string | undefined =>
+    policy.annotations.find((annotation) => annotation.name === name)?.value;
   const wanted = note('id') ?? `policy-${index + 1}`;
   for (const { name, at } of policy.annotations) {
-    if (!['id', 'description', 'reason'].includes(name)) draft.say('refused', placeOf(at), `@${name}`, 'is not carried: it decides nothing');
+    if (!['id', 'description', 'reason'].includes(name))
+      draft.say('refused', placeOf(at), `@${name}`, 'is not carried: it decides nothing');
   }
   const permissive = policy.effect === 'permit';
   const conditions = [
@@ -90,7 +92,10 @@ function readPolicy(policy: CedarPolicy, index: number, placeOf: (at: number) =>
   const matches = matchesOf(policy.action, policy.resource);
   return matches.map((match, part) => {
     const id = draft.id(matches.length === 1 ? wanted : `${wanted}-${part + 1}`, place);
-    const why = when === undefined || permissive ? `${policy.effect} is ${permissive ? 'allow' : 'deny'}` : 'a missing attribute denies; Cedar skips the policy then';
+    const why =
+      when === undefined || permissive
+        ? `${policy.effect} is ${permissive ? 'allow' : 'deny'}`
+        : 'a missing attribute denies; Cedar skips the policy then';
     draft.say(when === undefined || permissive ? 'same' : 'translated', place, `policy ${shorten(wanted)}`, why, id);
     const effect = permissive ? 'allow' : 'deny';
     return { id, from: place, description: note('description'), match, when, effect, reason: note('reason') };
@@ -99,7 +104,9 @@ function readPolicy(policy: CedarPolicy, index: number, placeOf: (at: number) =>
 
 function principalTest(scope: CedarScope): string[] {
   if (scope.op === undefined) return [];
-  const tests = scope.entities.map(({ id }) => (scope.op === '==' ? `principal.id == ${celText(id)}` : `${celText(id)} in principal.roles`));
+  const tests = scope.entities.map(({ id }) =>
+    scope.op === '==' ? `principal.id == ${celText(id)}` : `${celText(id)} in principal.roles`,
+  );
   return [celOr(tests)];
 }
 
@@ -108,7 +115,8 @@ type Match = Readonly<Record<string, string>>;
 /** The `match` for each action, narrowed to the resource. */
 function matchesOf(action: CedarScope, resource: CedarScope): readonly Match[] {
   const targets = action.op === undefined ? [undefined] : action.entities.map(({ id, at }) => actionMatch(id, at));
-  const resources = resource.op === undefined ? [undefined] : resource.entities.map((entity) => resourceMatch(entity, resource.op));
+  const resources =
+    resource.op === undefined ? [undefined] : resource.entities.map((entity) => resourceMatch(entity, resource.op));
   return targets.flatMap((target) => resources.map((wanted) => united(target, wanted, resource.at)));
 }
 
@@ -117,14 +125,20 @@ function actionMatch(id: string, at: number): Match {
   const [server, tool, ...more] = id.split('___');
   if (server !== undefined && server !== '' && tool !== undefined && tool !== '' && more.length === 0)
     return { server: exactName(server), tool: exactName(tool) };
-  throw new CedarError(`the action "${shorten(id)}" is not known: write call_tool, get_prompt, read_resource, or <server>___<tool>`, at);
+  throw new CedarError(
+    `the action "${shorten(id)}" is not known: write call_tool, get_prompt, read_resource, or <server>___<tool>`,
+    at,
+  );
 }
 
 function resourceMatch(entity: { type: string; id: string; at: number }, op: '==' | 'in' | undefined): Match {
   const type = entity.type.split('::').at(-1) ?? '';
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   if (kind === undefined || (op === 'in' && kind !== 'server'))
-    throw new CedarError(`the resource ${entity.type} is not known ${op === 'in' ? 'as a group' : ''}: Tool, Prompt, Resource and Server are`, entity.at);
+    throw new CedarError(
+      `the resource ${entity.type} is not known ${op === 'in' ? 'as a group' : ''}: Tool, Prompt, Resource and Server are`,
+      entity.at,
+    );
   return { [kind]: exactName(entity.id) };
 }
 
@@ -168,7 +182,10 @@ function truthOf(expr: CedarExpr, at: At): string {
         if (entity !== undefined) return entity;
       }
       if (COMPARE.includes(expr.op)) return `${valueOf(expr.left)} ${expr.op} ${valueOf(expr.right)}`;
-      throw new CedarError('"in" compares principal, action or resource with entities; for lists write contains', expr.at);
+      throw new CedarError(
+        '"in" compares principal, action or resource with entities; for lists write contains',
+        expr.at,
+      );
     default:
   }
   throw new CedarError('a condition is expected here', expr.at);
@@ -180,7 +197,9 @@ function joined(expr: CedarExpr & { kind: 'binary' }, at: At): string {
   const tests = terms.map((term) => truthOf(term, at));
   const isLazy = at.permissive && at.isNegated === isAnd && terms.slice(0, -1).some(mayBeMissing);
   if (!isLazy) return isAnd ? celAnd(tests) : celOr(tests);
-  return tests.reduceRight((rest, test) => (isAnd ? `((${test}) ? (${rest}) : false)` : `((${test}) ? true : (${rest}))`));
+  return tests.reduceRight((rest, test) =>
+    isAnd ? `((${test}) ? (${rest}) : false)` : `((${test}) ? true : (${rest}))`,
+  );
 }
 
 /** `a && b && c` as its terms. */
@@ -219,22 +238,33 @@ function entityTest(expr: CedarExpr & { kind: 'binary' }): string | undefined {
   const { left, right, op } = expr;
   const entities = right.kind === 'entity' ? [right] : right.kind === 'list' ? right.items : [];
   if (left.kind !== 'name') {
-    if (right.kind === 'entity') throw new CedarError('only principal, action and resource are compared with entities', left.at);
+    if (right.kind === 'entity')
+      throw new CedarError('only principal, action and resource are compared with entities', left.at);
     return undefined;
   }
   if (entities.length === 0 || entities.some((entity) => entity.kind !== 'entity'))
     throw new CedarError(`${left.name} is compared with an entity, such as User::"ann"`, right.at);
   const tests = entities.map((entity) => {
     if (entity.kind !== 'entity') return 'false';
-    if (left.name === 'principal') return op === 'in' ? `${celText(entity.id)} in principal.roles` : `principal.id == ${celText(entity.id)}`;
-    const match = left.name === 'action' ? actionMatch(entity.id, entity.at) : left.name === 'resource' ? resourceMatch(entity, op === 'in' ? 'in' : '==') : undefined;
+    if (left.name === 'principal')
+      return op === 'in' ? `${celText(entity.id)} in principal.roles` : `principal.id == ${celText(entity.id)}`;
+    const match =
+      left.name === 'action'
+        ? actionMatch(entity.id, entity.at)
+        : left.name === 'resource'
+          ? resourceMatch(entity, op === 'in' ? 'in' : '==')
+          : undefined;
     if (match === undefined) throw new CedarError(`${left.name} is not principal, action or resource`, left.at);
     return celAnd(Object.entries(match).map(([kind, name]) => nameTest(kind, name)));
   });
   return op === '!=' ? celNot(celOr(tests)) : celOr(tests);
 }
 
-const METHODS: Readonly<Record<string, string>> = { tool: 'tools/call', prompt: 'prompts/get', resource: 'resources/read' };
+const METHODS: Readonly<Record<string, string>> = {
+  tool: 'tools/call',
+  prompt: 'prompts/get',
+  resource: 'resources/read',
+};
 
 function nameTest(kind: string, name: string): string {
   const plain = name.replaceAll(/\\(.)/g, '$1');
@@ -247,7 +277,11 @@ function nameTest(kind: string, name: string): string {
 function callOf(expr: CedarExpr & { kind: 'call' }): string {
   const [only] = expr.args;
   if (only === undefined || expr.args.length !== 1) throw new CedarError(`${expr.name}() takes one value`, expr.at);
-  const isRoles = expr.of.kind === 'member' && expr.of.key === 'roles' && expr.of.of.kind === 'name' && expr.of.of.name === 'principal';
+  const isRoles =
+    expr.of.kind === 'member' &&
+    expr.of.key === 'roles' &&
+    expr.of.of.kind === 'name' &&
+    expr.of.of.name === 'principal';
   const list = isRoles ? 'principal.roles' : expr.of.kind === 'list' ? listOf(expr.of) : valueOf(expr.of);
   if (expr.name === 'contains') return `${valueOf(only)} in ${list}`;
   if ((expr.name === 'containsAll' || expr.name === 'containsAny') && only.kind === 'list' && only.items.length > 0) {
@@ -294,14 +328,21 @@ function pathOf(expr: CedarExpr): readonly string[] {
 }
 
 /** Maps the names of a path to those below `args`: context.args.a, context.input.a and context.arg_a are all args.a. */
-function argsPath(at: number, length: number): (name: string, index: number, all: readonly string[]) => readonly string[] {
+function argsPath(
+  at: number,
+  length: number,
+): (name: string, index: number, all: readonly string[]) => readonly string[] {
   return (name, index, all) => {
-    if (index === 0 && name !== 'context') throw new CedarError(`${name}.${all[1] ?? ''} is not known here: context.args is`, at);
+    if (index === 0 && name !== 'context')
+      throw new CedarError(`${name}.${all[1] ?? ''} is not known here: context.args is`, at);
     if (index === 0) return [];
     if (index > 1) return [name];
     if (['args', 'arguments', 'input'].includes(name) && all.length > 2) return [];
     if (name.startsWith('arg_') && name.length > 4) return [name.slice(4)];
-    throw new CedarError(`context.${name} is not known${length > 1 ? '' : ' as an attribute'}: context.args.<name> and context.arg_<name> are`, at);
+    throw new CedarError(
+      `context.${name} is not known${length > 1 ? '' : ' as an attribute'}: context.args.<name> and context.arg_<name> are`,
+      at,
+    );
   };
 }
 

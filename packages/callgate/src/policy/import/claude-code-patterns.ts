@@ -50,7 +50,10 @@ export function pathCondition(specifier: string, field: string, permissive: bool
   }
   if (permissive) return undefined;
   const pattern = `(?:^|/)${gitGlob(path === '' ? '*' : path)}(?:/|$)`;
-  return { when: `args.${field}.matches(${celPattern(pattern)})`, why: 'looked for anywhere in the path as it is written' };
+  return {
+    when: `args.${field}.matches(${celPattern(pattern)})`,
+    why: 'looked for anywhere in the path as it is written',
+  };
 }
 
 function anchor(specifier: string): { readonly base: string; readonly rest: string; readonly isAnywhere: boolean } {

@@ -50,7 +50,8 @@ export function importClaudeCode(sources: readonly PolicySource[], draft: Draft)
     const mode = modeOf(permissions, draft);
     defaults.add(mode === 'dontAsk' ? 'deny' : 'ask');
     for (const key of ['additionalDirectories', 'disableBypassPermissionsMode']) {
-      if (permissions.has(key)) draft.say('refused', permissions.at(key), key, 'is a setting of the client, not a permission');
+      if (permissions.has(key))
+        draft.say('refused', permissions.at(key), key, 'is a setting of the client, not a permission');
     }
     if (mode === 'plan') rules.push(planRule(permissions.at('defaultMode'), draft));
     for (const list of LISTS) {
@@ -58,7 +59,13 @@ export function importClaudeCode(sources: readonly PolicySource[], draft: Draft)
       for (const [index, item] of items.entries()) {
         const place = foreign?.at(['permissions', list, index]) ?? permissions.at(list);
         if (typeof item === 'string') rules.push(...readPermission(item, list, mode, place, draft));
-        else draft.fail(place, 'CG_POLICY_IMPORT_TYPE', `${list} names something that is no text`, 'write a rule such as "Bash(ls:*)"');
+        else
+          draft.fail(
+            place,
+            'CG_POLICY_IMPORT_TYPE',
+            `${list} names something that is no text`,
+            'write a rule such as "Bash(ls:*)"',
+          );
       }
     }
   }
@@ -66,7 +73,9 @@ export function importClaudeCode(sources: readonly PolicySource[], draft: Draft)
     name: 'Claude Code permissions',
     combine: 'deny-overrides',
     default: defaults.has('deny') ? 'deny' : 'ask',
-    notes: [`Claude Code's own tools are those of the server ${OWN_SERVER}; each is asked about unless a rule says otherwise.`],
+    notes: [
+      `Claude Code's own tools are those of the server ${OWN_SERVER}; each is asked about unless a rule says otherwise.`,
+    ],
     rules: withSearches(rules, draft),
   };
 }
@@ -82,20 +91,36 @@ function modeOf(permissions: FieldReader, draft: Draft): (typeof MODES)[number] 
     dontAsk: 'what no rule allows is denied',
     auto: 'what no rule names is asked: nothing here decides in its place',
   } as const;
-  draft.say(mode === 'bypassPermissions' || mode === 'auto' ? 'refused' : 'translated', permissions.at('defaultMode'), `defaultMode ${mode}`, why[mode]);
+  draft.say(
+    mode === 'bypassPermissions' || mode === 'auto' ? 'refused' : 'translated',
+    permissions.at('defaultMode'),
+    `defaultMode ${mode}`,
+    why[mode],
+  );
   return mode;
 }
 
 function planRule(place: Place, draft: Draft): OutRule {
   const id = draft.id('plan-mode', place);
-  return { id, from: place, match: { tool: [...EDIT_TOOLS, 'NotebookEdit'] }, effect: 'deny', reason: 'plan mode: nothing is edited' };
+  return {
+    id,
+    from: place,
+    match: { tool: [...EDIT_TOOLS, 'NotebookEdit'] },
+    effect: 'deny',
+    reason: 'plan mode: nothing is edited',
+  };
 }
 
 /** A rule such as `Bash(npm run test:*)`, `Read(./.env)`, `WebFetch(domain:example.com)`, `mcp__server__tool`. */
 function readPermission(text: string, list: List, mode: string, place: Place, draft: Draft): OutRule[] {
   const parsed = /^(\*|[A-Za-z][A-Za-z0-9_*.-]*)(?:\((.*)\))?$/s.exec(text.trim());
   if (parsed === null || text.length > 1_000) {
-    draft.fail(place, 'CG_POLICY_IMPORT_SYNTAX', `"${shorten(text)}" is no rule`, 'write Tool, Tool(...) or mcp__server__tool');
+    draft.fail(
+      place,
+      'CG_POLICY_IMPORT_SYNTAX',
+      `"${shorten(text)}" is no rule`,
+      'write Tool, Tool(...) or mcp__server__tool',
+    );
     return [];
   }
   const [, tool = '', inside] = parsed;
@@ -129,7 +154,10 @@ function groupsOf(tool: string, list: List): (typeof PATH_TOOLS)[string] | undef
 }
 
 function base(rule: Permission, tools: readonly string[], fate: 'same' | 'translated', why: string): OutRule {
-  const id = rule.draft.id(`${rule.effect}-${rule.text.replaceAll(/\W+/g, '-').replace(/-$/, '')}`.slice(0, 80), rule.place);
+  const id = rule.draft.id(
+    `${rule.effect}-${rule.text.replaceAll(/\W+/g, '-').replace(/-$/, '')}`.slice(0, 80),
+    rule.place,
+  );
   rule.draft.say(fate, rule.place, rule.text, why, id);
   const names = tools.map((tool) => (tool.includes('*') ? globName(tool) : exactName(tool)));
   return {
@@ -151,7 +179,9 @@ function whole(rule: Permission): OutRule {
 
 function lostRule(rule: Permission, why: string): OutRule {
   const isAllow = rule.effect === 'allow';
-  const then = isAllow ? `${why}: the rule asks instead of allowing` : `${why}: the rule holds for every call of ${rule.tool}`;
+  const then = isAllow
+    ? `${why}: the rule asks instead of allowing`
+    : `${why}: the rule holds for every call of ${rule.tool}`;
   const out = base({ ...rule, effect: isAllow ? 'ask' : rule.effect }, [rule.tool], 'translated', then);
   rule.draft.say('refused', rule.place, rule.text, then, out.id);
   return { ...out, notes: [then] };
@@ -167,10 +197,15 @@ function mcpRules(rule: Permission): OutRule[] {
 function mcpRule(rule: Permission, server: string, tool: string, wanted: 'allow' | 'ask' | 'deny'): OutRule {
   const isLost = rule.specifier !== undefined;
   const effect = isLost && rule.effect === 'deny' ? 'deny' : wanted;
-  const why = isLost ? 'what stands in the brackets of an MCP tool cannot be carried: the rule does without' : 'server and tool by their names';
+  const why = isLost
+    ? 'what stands in the brackets of an MCP tool cannot be carried: the rule does without'
+    : 'server and tool by their names';
   const out = base({ ...rule, effect }, ['*'], 'translated', why);
   if (isLost) rule.draft.say('refused', rule.place, rule.text, why, out.id);
-  return { ...out, match: { server: globName(server === '' ? '*' : server), tool: tool === '' ? '*' : globName(tool) } };
+  return {
+    ...out,
+    match: { server: globName(server === '' ? '*' : server), tool: tool === '' ? '*' : globName(tool) },
+  };
 }
 
 function bashRule(rule: Permission, specifier: string): OutRule {
@@ -185,13 +220,19 @@ function fetchRule(rule: Permission, specifier: string): OutRule {
   const domain = /^domain:\s*([A-Za-z0-9*.-]+)$/.exec(specifier)?.[1]?.toLowerCase();
   if (domain === undefined) return lostRule(rule, 'only domain:<name> is known of WebFetch');
   const isWide = rule.effect !== 'allow' && !domain.startsWith('*.');
-  const out = base(rule, ['WebFetch'], isWide ? 'translated' : 'same', isWide ? 'its subdomains too' : 'the host of the URL');
+  const out = base(
+    rule,
+    ['WebFetch'],
+    isWide ? 'translated' : 'same',
+    isWide ? 'its subdomains too' : 'the host of the URL',
+  );
   return { ...out, args: { url: { host: isWide ? [domain, `*.${domain}`] : domain } } };
 }
 
 function pathRule(rule: Permission, specifier: string, tools: readonly string[], field: string): OutRule {
   const test = pathCondition(specifier, field, rule.effect === 'allow');
-  if (test === undefined) return lostRule({ ...rule, tool: tools[0] ?? rule.tool }, 'a pattern of this form cannot be carried for a path');
+  if (test === undefined)
+    return lostRule({ ...rule, tool: tools[0] ?? rule.tool }, 'a pattern of this form cannot be carried for a path');
   const out = base(rule, tools, 'translated', test.why);
   if (test.roots !== undefined && field !== 'path') return { ...out, args: { [field]: { under: test.roots } } };
   const inside = test.roots === undefined ? test.when : `under(args.${field}, ${JSON.stringify(test.roots[0])})`;
@@ -201,10 +242,16 @@ function pathRule(rule: Permission, specifier: string, tools: readonly string[],
 
 /** A search from above reads what Read(...) denies, and no path shows it: it is asked. */
 function withSearches(rules: readonly OutRule[], draft: Draft): readonly OutRule[] {
-  const denied = rules.find((rule) => rule.effect === 'deny' && isFields(rule.match as never) && rule.reason?.startsWith('deny: Read(') === true);
+  const denied = rules.find(
+    (rule) =>
+      rule.effect === 'deny' && isFields(rule.match as never) && rule.reason?.startsWith('deny: Read(') === true,
+  );
   if (denied === undefined) return rules;
   const id = draft.id('ask-Grep', denied.from);
   const why = 'a search may read files that Read(...) denies: it is asked';
   draft.say('translated', denied.from, 'Grep', why, id);
-  return [...rules, { id, from: denied.from, match: { tool: 'Grep' }, effect: 'ask', reason: why, notes: [operand(why)] }];
+  return [
+    ...rules,
+    { id, from: denied.from, match: { tool: 'Grep' }, effect: 'ask', reason: why, notes: [operand(why)] },
+  ];
 }

@@ -36,11 +36,15 @@ export interface Emitted {
 
 /** Writes a policy; each rule cites where it comes from. Rules in `left` (by index) are only mentioned, with the reason. */
 export function emitPolicy(policy: Imported, origin: string, left: ReadonlyMap<number, string>): Emitted {
-  const out: string[] = [`# Imported from ${comment(origin)}.`, '# `callgate policy import --report` says what became of each part.'];
+  const out: string[] = [
+    `# Imported from ${comment(origin)}.`,
+    '# `callgate policy import --report` says what became of each part.',
+  ];
   for (const note of policy.notes) out.push(`# ${comment(note)}`);
   out.push('version: 1');
   if (policy.name !== undefined && policy.name !== '') out.push(`name: ${scalar(policy.name)}`);
-  if (policy.description !== undefined && policy.description !== '') out.push(`description: ${scalar(policy.description)}`);
+  if (policy.description !== undefined && policy.description !== '')
+    out.push(`description: ${scalar(policy.description)}`);
   if (policy.combine !== 'first') out.push(`combine: ${policy.combine}`);
   out.push(`default: ${policy.default}`);
   const lines: number[] = [];
@@ -85,7 +89,9 @@ function flow(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[${value.map(flow).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
-    return entries.length === 0 ? '{}' : `{ ${entries.map(([key, inner]) => `${scalar(key)}: ${flow(inner)}`).join(', ')} }`;
+    return entries.length === 0
+      ? '{}'
+      : `{ ${entries.map(([key, inner]) => `${scalar(key)}: ${flow(inner)}`).join(', ')} }`;
   }
   return typeof value === 'string' ? scalar(value) : String(value);
 }
@@ -106,6 +112,5 @@ export function scalar(text: string): string {
 
 /** A foreign text in a comment: on one line, and nothing that moves the cursor. */
 function comment(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\u200b-\u200f\ufeff]+/g, ' ').slice(0, 400);
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').slice(0, 400);
 }

@@ -80,9 +80,15 @@ export function openFields(
       const list = reader.list(key);
       if (list === undefined) return undefined;
       if (list.length === 0)
-        draft.fail(at(key), 'CG_POLICY_IMPORT_VALUE', `${key} is an empty list`, 'name something, or leave the key out');
+        draft.fail(
+          at(key),
+          'CG_POLICY_IMPORT_VALUE',
+          `${key} is an empty list`,
+          'name something, or leave the key out',
+        );
       for (const [index, item] of list.entries()) {
-        if (typeof item !== 'string') wrong(draft, foreign.at([...path, key, index]), [...path, key, index], 'text', item);
+        if (typeof item !== 'string')
+          wrong(draft, foreign.at([...path, key, index]), [...path, key, index], 'text', item);
       }
       return list.filter((item) => typeof item === 'string');
     },
@@ -111,7 +117,13 @@ export function isFields(value: Value | undefined): value is Fields {
 
 function wrong(draft: Draft, place: Place, path: NodePath, wanted: string, found: Value | undefined): void {
   const what =
-    found === undefined || found === null ? 'empty' : Array.isArray(found) ? 'a list' : typeof found === 'object' ? 'a map' : JSON.stringify(found).slice(0, 60);
+    found === undefined || found === null
+      ? 'empty'
+      : Array.isArray(found)
+        ? 'a list'
+        : typeof found === 'object'
+          ? 'a map'
+          : JSON.stringify(found).slice(0, 60);
   draft.fail(place, 'CG_POLICY_IMPORT_TYPE', `${nameOf(path)} is ${what}, not ${wanted}`, `write ${wanted}`);
 }
 

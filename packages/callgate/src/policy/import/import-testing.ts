@@ -7,9 +7,9 @@ import { type ImportOptions, importPolicy, type ImportResult, type ImportSource 
 /** An imported policy, compiled. */
 export interface ImportedPolicy extends ImportResult {
   readonly policy: CompiledPolicy;
-  decide(parts: CallParts): Effect;
+  readonly decide: (parts: CallParts) => Effect;
   /** Lines of the report whose construct or reason has this text. */
-  remarksOn(text: string): readonly ImportResult['remarks'][number][];
+  readonly remarksOn: (text: string) => readonly ImportResult['remarks'][number][];
 }
 
 /** Imports one text, or several files. */
@@ -31,12 +31,22 @@ export async function imported(
 }
 
 /** What is wrong with a source, as `line: code`. */
-export async function mistakes(from: ImportSource, text: string, options: ImportOptions = {}): Promise<readonly string[]> {
-  return (await issuesIn(from, text, options)).map((issue) => `${issue.line}: ${issue.code.replace('CG_POLICY_IMPORT_', '')}`);
+export async function mistakes(
+  from: ImportSource,
+  text: string,
+  options: ImportOptions = {},
+): Promise<readonly string[]> {
+  return (await issuesIn(from, text, options)).map(
+    (issue) => `${issue.line}: ${issue.code.replace('CG_POLICY_IMPORT_', '')}`,
+  );
 }
 
 /** What is wrong with a source. */
-export async function issuesIn(from: ImportSource, text: string, options: ImportOptions = {}): Promise<readonly Issue[]> {
+export async function issuesIn(
+  from: ImportSource,
+  text: string,
+  options: ImportOptions = {},
+): Promise<readonly Issue[]> {
   try {
     await importPolicy(from, [{ file: 'source', text }], options);
     return [];
@@ -44,11 +54,4 @@ export async function issuesIn(from: ImportSource, text: string, options: Import
     if (error instanceof PolicyError) return error.issues;
     throw error;
   }
-}
-
-const ORDER: readonly Effect[] = ['allow', 'defer', 'ask', 'deny'];
-
-/** Whether one effect lets less pass than another, or as much. */
-export function isAtLeast(effect: Effect, wanted: Effect): boolean {
-  return ORDER.indexOf(effect) >= ORDER.indexOf(wanted);
 }

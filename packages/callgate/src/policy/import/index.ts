@@ -84,7 +84,13 @@ function loadable(policy: Imported, origin: string, draft: Draft): Emitted {
       const rule = policy.rules[index];
       if (rule === undefined) continue;
       left.set(index, 'a rule before it decides on everything it matches');
-      draft.say('same', rule.from, `rule ${rule.id}`, 'left out: a rule before it decides on everything it matches', rule.id);
+      draft.say(
+        'same',
+        rule.from,
+        `rule ${rule.id}`,
+        'left out: a rule before it decides on everything it matches',
+        rule.id,
+      );
     }
     if (left.size === before || unreached.length < issues.length) {
       throw new PolicyError(issues.map((issue) => traced(issue, policy, emitted, left)));
@@ -108,7 +114,13 @@ function traced(issue: Issue, policy: Imported, emitted: Emitted, left: Readonly
   const rule = policy.rules[ruleAt(emitted, issue.line, left)];
   const place = rule?.from ?? { file: issue.file, line: issue.line, column: issue.column };
   const message = `${rule === undefined ? 'the policy' : `rule ${rule.id}`} cannot be carried: ${messageOf(issue.message)}`;
-  return { code: 'CG_POLICY_IMPORT_VALUE', message, ...place, place, ...(issue.remedy === undefined ? {} : { remedy: issue.remedy }) };
+  return {
+    code: 'CG_POLICY_IMPORT_VALUE',
+    message,
+    ...place,
+    place,
+    ...(issue.remedy === undefined ? {} : { remedy: issue.remedy }),
+  };
 }
 
 function ruleAt(emitted: Emitted, line: number, left: ReadonlyMap<number, string>): number {

@@ -64,7 +64,12 @@ function readRule(rule: FieldReader, draft: Draft): OutRule[] {
   if (wanted === undefined || action === undefined) return [];
   if (rule.has('priority')) {
     rule.number('priority');
-    draft.say('translated', rule.at('priority'), 'priority', 'ignored: the most restrictive rule wins, as its code has it');
+    draft.say(
+      'translated',
+      rule.at('priority'),
+      'priority',
+      'ignored: the most restrictive rule wins, as its code has it',
+    );
   }
   const description = [rule.text('name'), rule.text('description')].filter((text) => text !== undefined).join(': ');
   const tags = tagOf(rule, draft);
@@ -77,13 +82,30 @@ function readRule(rule: FieldReader, draft: Draft): OutRule[] {
     return [];
   }
   if (!['tool_patterns', 'argument_patterns', 'arg_patterns', 'taint_labels'].some((key) => rule.has(key)))
-    draft.say('same', rule.place, `rule ${shorten(wanted)}`, 'names neither tools nor arguments nor labels: it matches every call');
+    draft.say(
+      'same',
+      rule.place,
+      `rule ${shorten(wanted)}`,
+      'names neither tools nor arguments nor labels: it matches every call',
+    );
   const id = draft.id(wanted, rule.at('id'));
   const base = { from: rule.place, description, tags, when, notes: lost };
   const effect = action === 'deny' ? 'deny' : lost.length > 0 ? 'ask' : 'allow';
-  const why = { allow: 'allow', deny: 'deny', audit: 'allow, and log', warn: 'allow, and alert', sandbox: 'allow in a sandbox; without one the call is denied' };
-  draft.say(action === 'allow' || action === 'deny' ? 'same' : 'translated', rule.place, `rule ${id}`, `${action} is ${why[action]}`, id);
-  const duties = obligationsOf(action, description);
+  const why = {
+    allow: 'allow',
+    deny: 'deny',
+    audit: 'allow, and log',
+    warn: 'allow, and alert',
+    sandbox: 'allow in a sandbox; without one the call is denied',
+  };
+  draft.say(
+    action === 'allow' || action === 'deny' ? 'same' : 'translated',
+    rule.place,
+    `rule ${id}`,
+    `${action} is ${why[action]}`,
+    id,
+  );
+  const duties = obligationsOf(action, description === '' ? `rule ${id}` : description);
   if (action === 'deny') return [{ ...base, id, match: { tool: tools.wide }, effect }];
   const isPlain = duties.length === 0 || (when === undefined && !tools.differ);
   if (isPlain) return [{ ...base, id, match: { tool: tools.narrow }, effect, obligations: duties }];
@@ -96,9 +118,8 @@ function readRule(rule: FieldReader, draft: Draft): OutRule[] {
 }
 
 function obligationsOf(action: Action, description: string): Record<string, unknown>[] {
-  const message = description === '' ? undefined : description;
-  if (action === 'audit') return [{ log: { message } }];
-  if (action === 'warn') return [{ alert: { severity: 'medium', message } }];
+  if (action === 'audit') return [{ log: { message: description } }];
+  if (action === 'warn') return [{ alert: { severity: 'medium', message: description } }];
   return action === 'sandbox' ? [{ sandbox: { profile: 'strict' } }] : [];
 }
 
@@ -107,7 +128,12 @@ function tagOf(rule: FieldReader, draft: Draft): readonly string[] | undefined {
   if (written === undefined || written === '') return undefined;
   const number = /^ASI[-_ ]?0?([1-9]|10)$/i.exec(written)?.[1];
   if (number === undefined) {
-    draft.fail(rule.at('owasp_asi_id'), 'CG_POLICY_IMPORT_VALUE', `there is no id "${shorten(written)}"`, 'write ASI01 to ASI10');
+    draft.fail(
+      rule.at('owasp_asi_id'),
+      'CG_POLICY_IMPORT_VALUE',
+      `there is no id "${shorten(written)}"`,
+      'write ASI01 to ASI10',
+    );
     return undefined;
   }
   return [`ASI${number.padStart(2, '0')}`];
@@ -139,7 +165,12 @@ function toolsOf(rule: FieldReader, draft: Draft, action: Action): Tools {
     if (glob !== undefined) {
       differ = true;
       const why = action === 'deny' ? 'both readings deny' : 'read as a glob where it allows';
-      draft.say('translated', rule.at('tool_patterns'), `tool pattern ${shorten(pattern)}`, `is a glob in its docs and a regular expression in its code: ${why}`);
+      draft.say(
+        'translated',
+        rule.at('tool_patterns'),
+        `tool pattern ${shorten(pattern)}`,
+        `is a glob in its docs and a regular expression in its code: ${why}`,
+      );
     }
     if (regex !== undefined) wide.push({ regex });
     if (glob !== undefined) wide.push(glob);
@@ -154,14 +185,25 @@ function isGlob(pattern: string): boolean {
   return /^[A-Za-z0-9_./:*?-]+$/.test(pattern) && !/\.[*?]/.test(pattern) && /[*?.]/.test(pattern);
 }
 
-function fullPattern(source: string, mayFail: boolean, rule: FieldReader, draft: Draft, permissive: boolean): string | undefined {
+function fullPattern(
+  source: string,
+  mayFail: boolean,
+  rule: FieldReader,
+  draft: Draft,
+  permissive: boolean,
+): string | undefined {
   try {
     const whole = `^(?:${toRe2(source, 'python', permissive)})$`;
     compilePattern(whole);
     return whole;
   } catch (cause) {
     if (!mayFail)
-      draft.fail(rule.at('tool_patterns'), 'CG_POLICY_IMPORT_REGEX', `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`, 'rewrite it without that');
+      draft.fail(
+        rule.at('tool_patterns'),
+        'CG_POLICY_IMPORT_REGEX',
+        `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`,
+        'rewrite it without that',
+      );
     return undefined;
   }
 }
@@ -169,7 +211,12 @@ function fullPattern(source: string, mayFail: boolean, rule: FieldReader, draft:
 function conditionsOf(rule: FieldReader, draft: Draft, permissive: boolean): string | undefined {
   const parts: string[] = [];
   if (rule.has('argument_patterns') && rule.has('arg_patterns'))
-    draft.fail(rule.at('arg_patterns'), 'CG_POLICY_IMPORT_KEY', 'argument_patterns is there already', 'keep one of them');
+    draft.fail(
+      rule.at('arg_patterns'),
+      'CG_POLICY_IMPORT_KEY',
+      'argument_patterns is there already',
+      'keep one of them',
+    );
   for (const key of ['argument_patterns', 'arg_patterns']) {
     const map = rule.map(key, undefined);
     for (const name of map?.keys() ?? []) {
@@ -179,7 +226,12 @@ function conditionsOf(rule: FieldReader, draft: Draft, permissive: boolean): str
         const field = celField([name]);
         parts.push(`has(${field}) && ${field}.matches(${celPattern(toRe2(source, 'python', permissive))})`);
       } catch (cause) {
-        draft.fail(map.at(name), 'CG_POLICY_IMPORT_REGEX', `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`, 'rewrite it without that');
+        draft.fail(
+          map.at(name),
+          'CG_POLICY_IMPORT_REGEX',
+          `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`,
+          'rewrite it without that',
+        );
       }
     }
     if (map !== undefined)

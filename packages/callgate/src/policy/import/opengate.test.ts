@@ -79,11 +79,13 @@ it('reports what is weaker in the source or cannot be carried, with its line', a
 
 it('splices own rules, the parent and the imports, in this order, and ignores an import’s default', async () => {
   const files: Record<string, string> = {
-    parent: 'version: 1\ndefault: allow\nrules:\n  - { id: p, match: { tool: x }, action: block, reason: parent }\n  - { id: same, match: { tool: y }, action: block }',
+    parent:
+      'version: 1\ndefault: allow\nrules:\n  - { id: p, match: { tool: x }, action: block, reason: parent }\n  - { id: same, match: { tool: y }, action: block }',
     extra: 'version: 1\ndefault: deny\nrules:\n  - { id: same, match: { tool: z }, action: block }',
   };
   const read = (file: string) => (Object.hasOwn(files, file) ? { file, text: files[file] as string } : undefined);
-  const child = 'version: 1\nextends: parent\nimports: [extra]\nrules:\n  - { id: c, match: { tool: x, arguments: { a: "1" } }, action: allow }';
+  const child =
+    'version: 1\nextends: parent\nimports: [extra]\nrules:\n  - { id: c, match: { tool: x, arguments: { a: "1" } }, action: allow }';
   const { decide, text, remarksOn } = await imported('opengate', child, { read });
   expect([...text.matchAll(/- id: (\S+)/g)].map((hit) => hit[1])).toEqual(['c', 'p', 'same', 'same-2']);
   expect(text).toContain('default: allow');
@@ -119,15 +121,27 @@ rules:
 
 it('refuses mistakes with their place, all at once', async () => {
   const cases: readonly [string, readonly string[]][] = [
-    ['version: 1\ndefault: deny\nrules:\n  - id: a\n    match: { tool: t, arguments: { c: { startswith: x } } }\n    action: allow', ['5: KEY']],
+    [
+      'version: 1\ndefault: deny\nrules:\n  - id: a\n    match: { tool: t, arguments: { c: { startswith: x } } }\n    action: allow',
+      ['5: KEY'],
+    ],
     ['version: 1\nrules: []', ['1: MISSING']],
     ['default: maybe\nrules: []', ['1: MISSING', '1: VALUE']],
     ['version: 1\ndefault: deny\nrules:\n  - match: { tool: t }\n    action: allow', ['4: MISSING']],
     ['version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: t }, action: permit }', ['4: VALUE']],
-    ['version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: { regex: "(?!a)" } }, action: allow }', ['4: REGEX']],
-    ['version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: { regex: \'(a)\\1\' } }, action: allow }', ['4: REGEX']],
+    [
+      'version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: { regex: "(?!a)" } }, action: allow }',
+      ['4: REGEX'],
+    ],
+    [
+      "version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: { regex: '(a)\\1' } }, action: allow }",
+      ['4: REGEX'],
+    ],
     ['version: 1\ndefault: deny\nrules:\n  - { id: 7, match: { tool: t }, action: allow }', ['4: TYPE']],
-    ['version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: t, arguments: { x: {} } }, action: allow }', ['4: MISSING']],
+    [
+      'version: 1\ndefault: deny\nrules:\n  - { id: a, match: { tool: t, arguments: { x: {} } }, action: allow }',
+      ['4: MISSING'],
+    ],
     ['version: 1\ndefault: deny\ndefault: allow\nrules: []', ['3: KEY']],
     ['[1, 2', ['1: SYNTAX']],
     ['', ['1: SYNTAX']],
@@ -138,7 +152,8 @@ it('refuses mistakes with their place, all at once', async () => {
 });
 
 it('leaves out a rule that is never reached, and says so', async () => {
-  const text = 'version: 1\ndefault: deny\nrules:\n  - { id: all, match: { tool: "*" }, action: allow }\n  - { id: late, match: { tool: t }, action: block }';
+  const text =
+    'version: 1\ndefault: deny\nrules:\n  - { id: all, match: { tool: "*" }, action: allow }\n  - { id: late, match: { tool: t }, action: block }';
   const { decide, remarksOn, text: out } = await imported('opengate', text);
   expect(decide({ tool: 't' })).toBe('allow');
   expect(remarksOn('rule late').at(-1)?.why).toContain('left out');
@@ -152,7 +167,15 @@ it('keeps foreign texts texts: no variable, no comment, no YAML comes out of the
     name: nasty,
     default: 'deny',
     rules: [
-      { id: nasty, match: { tool: { equals: 'x${HOME}*' }, arguments: { c: { equals: '${HOME}' }, d: { startsWith: '$${HOME}' } } }, action: 'allow', reason: nasty },
+      {
+        id: nasty,
+        match: {
+          tool: { equals: 'x${HOME}*' },
+          arguments: { c: { equals: '${HOME}' }, d: { startsWith: '$${HOME}' } },
+        },
+        action: 'allow',
+        reason: nasty,
+      },
       { id: 'r', match: { tool: 't', arguments: { c: { regex: '${HOME}' } } }, action: 'block' },
       { id: 'g', match: { tool: 'g\\*${x}', arguments: { c: 'a\\*${x}' } }, action: 'allow' },
     ],

@@ -78,14 +78,29 @@ function addFile(source: PolicySource, run: Run, needsDefault: boolean): FilePar
   for (const path of root.texts('imports') ?? []) {
     const part = follow(path, root.at('imports'), foreign.file, run, false);
     if (part?.default !== undefined)
-      draft.say('same', root.at('imports'), `default of ${path}`, 'ignored, as OpenGate ignores the default of an import');
+      draft.say(
+        'same',
+        root.at('imports'),
+        `default of ${path}`,
+        'ignored, as OpenGate ignores the default of an import',
+      );
   }
   run.open.pop();
   const effect = own ?? parent?.default;
   if (own === 'allow')
-    draft.say('same', root.at('default'), 'default: allow', 'kept, and whatever no rule names passes: `default: deny` is safer');
+    draft.say(
+      'same',
+      root.at('default'),
+      'default: allow',
+      'kept, and whatever no rule names passes: `default: deny` is safer',
+    );
   else if (own !== undefined)
-    draft.say('translated', root.at('default'), 'default: deny', 'also denies prompts and resources that no rule names');
+    draft.say(
+      'translated',
+      root.at('default'),
+      'default: deny',
+      'also denies prompts and resources that no rule names',
+    );
   return { name: root.text('name') ?? parent?.name, default: effect };
 }
 
@@ -97,7 +112,12 @@ function rootOf(foreign: Foreign, run: Run): FieldReader | undefined {
   const wrapper = openFields(foreign, value, [], WRAPPER, run.draft);
   for (const key of ['server', 'audit']) {
     if (wrapper?.has(key) === true)
-      run.draft.say('refused', wrapper.at(key), key, 'is not part of a policy: servers and evidence are set in callgate.yaml');
+      run.draft.say(
+        'refused',
+        wrapper.at(key),
+        key,
+        'is not part of a policy: servers and evidence are set in callgate.yaml',
+      );
   }
   return wrapper?.map('policy', ROOT);
 }
@@ -106,11 +126,21 @@ function follow(path: string, place: Place, from: string, run: Run, isParent: bo
   const { draft } = run;
   const source = run.options.read?.(path, from);
   if (source === undefined) {
-    draft.fail(place, 'CG_POLICY_IMPORT_FILE', `the file ${shorten(path)} that this one names cannot be read`, 'put it there');
+    draft.fail(
+      place,
+      'CG_POLICY_IMPORT_FILE',
+      `the file ${shorten(path)} that this one names cannot be read`,
+      'put it there',
+    );
     return undefined;
   }
   if (run.open.includes(source.file)) {
-    draft.fail(place, 'CG_POLICY_IMPORT_FILE', `${shorten(path)} leads back to itself`, 'take one of the references out');
+    draft.fail(
+      place,
+      'CG_POLICY_IMPORT_FILE',
+      `${shorten(path)} leads back to itself`,
+      'take one of the references out',
+    );
     return undefined;
   }
   if (run.done.size >= MAX_FILES) {
@@ -124,12 +154,22 @@ function follow(path: string, place: Place, from: string, run: Run, isParent: bo
 function settings(map: FieldReader | undefined, run: Run): void {
   if (map === undefined) return;
   if (map.has('audit'))
-    run.draft.say('refused', map.at('audit'), 'settings.audit', 'is not part of a policy: evidence is always kept; see callgate.yaml');
+    run.draft.say(
+      'refused',
+      map.at('audit'),
+      'settings.audit',
+      'is not part of a policy: evidence is always kept; see callgate.yaml',
+    );
   const rate = rateOf(map.map('rateLimit', ['window', 'maxCalls']));
   if (rate === undefined) return;
   const id = run.draft.id('settings-rate-limit', map.at('rateLimit'));
   run.draft.say('translated', map.at('rateLimit'), 'settings.rateLimit', 'one count for all calls of tools', id);
-  run.rules.push({ id, from: map.at('rateLimit'), match: { tool: '*' }, obligations: [{ rate: { ...rate, key: ['rule'] } }] });
+  run.rules.push({
+    id,
+    from: map.at('rateLimit'),
+    match: { tool: '*' },
+    obligations: [{ rate: { ...rate, key: ['rule'] } }],
+  });
 }
 
 function rateOf(map: FieldReader | undefined): { max: number; per: number } | undefined {
@@ -160,21 +200,43 @@ function addRule(rule: FieldReader, foreign: Foreign, run: Run): void {
   const reason = approval?.text('message') ?? rule.text('reason');
   if (approval?.has('timeout') === true) {
     approval.count('timeout');
-    draft.say('refused', approval.at('timeout'), 'approval.timeout', 'how long a person has is a setting of the gate', id);
+    draft.say(
+      'refused',
+      approval.at('timeout'),
+      'approval.timeout',
+      'how long a person has is a setting of the gate',
+      id,
+    );
   }
   if (annotations !== undefined)
-    draft.say('translated', match.at('annotations'), 'annotations', 'believed only where the operator trusts the server: stricter', id);
+    draft.say(
+      'translated',
+      match.at('annotations'),
+      'annotations',
+      'believed only where the operator trusts the server: stricter',
+      id,
+    );
   for (const why of lost) {
     draft.say('refused', rule.place, `rule ${id}`, `${why}: ${instead(action)}`, id);
     notes.push(`${why}: ${instead(action)}`);
   }
   if (lost.length === 0)
-    draft.say(action === 'allow' || args === undefined ? 'same' : 'translated', rule.place, `rule ${id}`, args === undefined ? `${action} is ${run.effect}` : 'wrong types and missing values under `not` deny or ask', id);
+    draft.say(
+      action === 'allow' || args === undefined ? 'same' : 'translated',
+      rule.place,
+      `rule ${id}`,
+      args === undefined ? `${action} is ${run.effect}` : 'wrong types and missing values under `not` deny or ask',
+      id,
+    );
   run.rules.push({
     id,
     from: rule.place,
     description: rule.text('description'),
-    match: { ...(server === undefined ? {} : { server: exactName(server) }), tool: tool ?? '*', ...(annotations === undefined ? {} : { annotations }) },
+    match: {
+      ...(server === undefined ? {} : { server: exactName(server) }),
+      tool: tool ?? '*',
+      ...(annotations === undefined ? {} : { annotations }),
+    },
     args,
     when: conditions.length === 0 ? undefined : conditions.join(' && '),
     effect: lost.length > 0 && action === 'allow' ? 'ask' : run.effect,
@@ -200,7 +262,12 @@ function toolOf(match: FieldReader, foreign: Foreign, run: Run, conditions: stri
   const glob = tool.text('glob');
   const equals = tool.text('equals');
   if (tool.keys().length > 1)
-    run.draft.say('translated', match.at('tool'), 'several operators on tool', 'all of them must hold; OpenGate heeds the first only');
+    run.draft.say(
+      'translated',
+      match.at('tool'),
+      'several operators on tool',
+      'all of them must hold; OpenGate heeds the first only',
+    );
   const names = [equals === undefined ? undefined : exactName(equals), glob === undefined ? undefined : globName(glob)];
   const [first, second] = names.filter((name) => name !== undefined);
   if (second !== undefined) conditions.push(`glob(tool, ${celPattern(second)})`);
@@ -215,7 +282,12 @@ function patternOf(map: FieldReader, key: string, run: Run): string | undefined 
   try {
     return toRe2(source, 'js', run.effect === 'allow');
   } catch (cause) {
-    run.draft.fail(map.at(key), 'CG_POLICY_IMPORT_REGEX', `the pattern ${shorten(source)} cannot be carried: ${(cause as Error).message}`, 'rewrite it without that, or as two rules');
+    run.draft.fail(
+      map.at(key),
+      'CG_POLICY_IMPORT_REGEX',
+      `the pattern ${shorten(source)} cannot be carried: ${(cause as Error).message}`,
+      'rewrite it without that, or as two rules',
+    );
     return undefined;
   }
 }
@@ -226,7 +298,8 @@ function annotationsOf(map: FieldReader | undefined, lost: string[]): Record<str
   for (const key of map.keys()) {
     const hint = HINTS.find((name) => name === key);
     const value = map.raw(key);
-    if (hint === undefined || typeof value !== 'boolean') lost.push(`the annotation ${shorten(key)} is no hint that is true or false`);
+    if (hint === undefined || typeof value !== 'boolean')
+      lost.push(`the annotation ${shorten(key)} is no hint that is true or false`);
     else out[hint] = value;
   }
   return Object.keys(out).length === 0 ? undefined : out;
@@ -270,11 +343,21 @@ function matcherOf(
   const map = openFields(foreign, value, path, OPERATORS, run.draft);
   if (map === undefined) return undefined;
   if (map.keys().length === 0) {
-    run.draft.fail(map.place, 'CG_POLICY_IMPORT_MISSING', 'a matcher without an operator', `name one of ${OPERATORS.join(', ')}`);
+    run.draft.fail(
+      map.place,
+      'CG_POLICY_IMPORT_MISSING',
+      'a matcher without an operator',
+      `name one of ${OPERATORS.join(', ')}`,
+    );
     return undefined;
   }
   if (map.keys().length > 1)
-    run.draft.say('translated', map.place, 'several operators on an argument', 'all of them must hold; OpenGate heeds the first only');
+    run.draft.say(
+      'translated',
+      map.place,
+      'several operators on an argument',
+      'all of them must hold; OpenGate heeds the first only',
+    );
   const parts: Part[] = [];
   for (const key of ['startsWith', 'endsWith', 'contains'] as const) {
     const text = map.text(key);

@@ -84,14 +84,18 @@ interface Reading {
 }
 
 function resolveAlias(node: Node, doc: ReturnType<typeof parseDocument>): Node | undefined {
-  return isAlias(node) ? (node.resolve(doc) as Node | undefined) : node;
+  return isAlias(node) ? node.resolve(doc) : node;
 }
 
 function plain(node: unknown, path: NodePath, reading: Reading, depth: number): Value {
   const offset = (node as Node | null)?.range?.[0] ?? 0;
   if (++reading.nodes > MAX_NODES || depth > MAX_DEPTH) {
     if (reading.nodes <= MAX_NODES + 1)
-      reading.draft.fail(reading.placeOf(offset), 'CG_POLICY_IMPORT_SYNTAX', 'the file is too deep or too large to be a policy');
+      reading.draft.fail(
+        reading.placeOf(offset),
+        'CG_POLICY_IMPORT_SYNTAX',
+        'the file is too deep or too large to be a policy',
+      );
     return null;
   }
   const found = node === null || node === undefined ? undefined : reading.resolve(node as Node);
@@ -102,7 +106,12 @@ function plain(node: unknown, path: NodePath, reading: Reading, depth: number): 
       const at = keyNode?.range?.[0] ?? offset;
       const key = isScalar(keyNode) ? String(keyNode.value) : '';
       if (Object.hasOwn(out, key))
-        reading.draft.fail(reading.placeOf(at), 'CG_POLICY_IMPORT_KEY', `the key "${key}" stands twice`, 'keep one of them');
+        reading.draft.fail(
+          reading.placeOf(at),
+          'CG_POLICY_IMPORT_KEY',
+          `the key "${key}" stands twice`,
+          'keep one of them',
+        );
       reading.offsets.set(JSON.stringify([...path, key]), at);
       out[key] = plain(pair.value, [...path, key], reading, depth + 1);
     }
@@ -153,7 +162,11 @@ export async function readToml({ file, text }: PolicySource, draft: Draft): Prom
   } catch (cause) {
     const place = cause instanceof TomlError ? { file, line: cause.line, column: cause.column } : start;
     const message = messageOf(cause).split('\n')[0] ?? '';
-    draft.fail(place, 'CG_POLICY_IMPORT_SYNTAX', `this is not valid TOML: ${message.replace('Invalid TOML document: ', '')}`);
+    draft.fail(
+      place,
+      'CG_POLICY_IMPORT_SYNTAX',
+      `this is not valid TOML: ${message.replace('Invalid TOML document: ', '')}`,
+    );
     return undefined;
   }
 }

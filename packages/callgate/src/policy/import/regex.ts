@@ -17,7 +17,7 @@ const PLAIN_LETTERS: Readonly<Record<Dialect, string>> = { js: 'nrtfv', python: 
  */
 export function toRe2(source: string, dialect: Dialect, permissive = false): string {
   let out = '';
-  for (let i = 0; i < source.length; ) {
+  for (let i = 0; i < source.length;) {
     const [text, next] = token(source, i, dialect, permissive);
     out += text;
     i = next;
@@ -66,7 +66,9 @@ function group(source: string, i: number, dialect: Dialect): Step {
   if (flags !== null && dialect !== 'js' && /^[ims]*(?:-[ims]+)?$/.test(flags[1] ?? '')) {
     return [flags[0], i + flags[0].length];
   }
-  throw new SyntaxError(`"${rest.slice(0, 5)}" cannot be carried: RE2 has no back-references, conditions or such flags`);
+  throw new SyntaxError(
+    `"${rest.slice(0, 5)}" cannot be carried: RE2 has no back-references, conditions or such flags`,
+  );
 }
 
 function characterClass(source: string, start: number, dialect: Dialect, permissive: boolean): Step {
@@ -85,7 +87,7 @@ function characterClass(source: string, start: number, dialect: Dialect, permiss
     i++;
   }
   const first = i;
-  for (; ; ) {
+  for (;;) {
     const char = source[i];
     if (char === undefined) throw new SyntaxError('"[" is not closed');
     if (char === ']') break;
@@ -140,7 +142,9 @@ function escape(source: string, i: number, dialect: Dialect, permissive: boolean
   if (char === 'A' && dialect !== 'js') return ['\\A', next];
   if (char === 'Z' && dialect === 'python') return ['\\z', next];
   if (char === 'z' && dialect === 'rust') return ['\\z', next];
-  if ((char === 'p' || char === 'P') && dialect === 'rust') return [`\\${char}`, next];
+  const property =
+    dialect === 'rust' ? /^\\[pP](?:\{\^?[A-Za-z_]{1,40}\}|[A-Z])/.exec(source.slice(i, i + 48))?.[0] : undefined;
+  if (property !== undefined) return [property, i + property.length];
   if (PLAIN_LETTERS[dialect].includes(char)) return [`\\${char}`, next];
   if (/[A-Za-z]/.test(char)) {
     if (dialect !== 'js' || char === 'p' || char === 'P' || char === 'u' || char === 'x' || char === 'c')
