@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { includesOnDisk } from '../config/includes.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import {
   type CompiledPolicy,
   type CompileOptions,
+  type FindInclude,
   type Issue,
   PolicyError,
   type PolicySource,
@@ -15,7 +17,7 @@ import { EXIT, type Io, printable } from './terminal.ts';
 /** What a verb of `callgate policy` needs to read files. */
 export type FileIo = Pick<Io, 'env' | 'cwd'>;
 
-/** Policy files that were read as one policy, or everything that is wrong with them. */
+/** Policy files that were read as one policy, or everything that is wrong with them; `sources` has what they include. */
 export type Loaded =
   | { readonly policy: CompiledPolicy; readonly sources: readonly PolicySource[] }
   | { readonly issues: readonly Issue[]; readonly sources: readonly PolicySource[] };
@@ -34,12 +36,24 @@ export function loadPolicyFiles(files: readonly string[], io: FileIo, options = 
 
 /** Compiles policy texts that were read already. */
 export function compileSources(sources: readonly PolicySource[], options: CompileOptions): Loaded {
+  const { include } = options;
+  const all = [...sources];
+  const remembering: CompileOptions = {
+    ...options,
+    ...(include === undefined ? {} : { include: (from, name) => remember(include(from, name), all) }),
+  };
   try {
-    return { policy: compilePolicy(sources, options), sources };
+    return { policy: compilePolicy(sources, remembering), sources: all };
   } catch (error) {
-    if (error instanceof PolicyError) return { issues: error.issues, sources };
+    if (error instanceof PolicyError) return { issues: error.issues, sources: all };
     throw error;
   }
+}
+
+/** Included files are sources too: places may be in them. */
+function remember(found: ReturnType<FindInclude>, sources: PolicySource[]): ReturnType<FindInclude> {
+  if (!('refused' in found) && !sources.some(({ file }) => file === found.file)) sources.push(found);
+  return found;
 }
 
 /** Reads files, in order; every one that cannot be read is an issue. */
@@ -69,7 +83,7 @@ function unread(file: string, cause: unknown): Issue {
 
 /** What a policy is compiled with here: the variables of this directory, links as they are on this machine. */
 export function compileOptions(io: FileIo): CompileOptions {
-  return { variables: variablesOf(io), sha256, realPath };
+  return { variables: variablesOf(io), sha256, realPath, include: includesOnDisk({ cwd: io.cwd }) };
 }
 
 /** What `${...}` stands for: the directory, the homes and the environment. */

@@ -1,4 +1,4 @@
-import type { Literal, MatcherDoc, NodePath, OperatorDoc, RuleDoc } from './document-types.ts';
+import type { Literal, MatcherDoc, NodePath, OperatorDoc, RuleDoc, WhenMap } from './document-types.ts';
 import { type Expr, ExpressionError, parseExpression } from './expression-parse.ts';
 import { parseField } from './field.ts';
 import type { Bound, Constraint } from './lint-values.ts';
@@ -117,16 +117,16 @@ function bound(at: Numeric, open: boolean): Bound {
 }
 
 function whenFacts(doc: RuleDoc): Fact[] {
-  const when: unknown = doc.when;
-  if (typeof when === 'string') {
-    try {
-      return split(parseExpression(when)).map((expr) => ofExpression(expr));
-    } catch (error) {
-      if (error instanceof ExpressionError) return [];
-      throw error;
-    }
+  return doc.when === undefined ? [] : mappingFacts(doc.when, ['when']);
+}
+
+function textFacts(text: string, path: NodePath): Fact[] {
+  try {
+    return split(parseExpression(text)).map((expr) => ofExpression(expr, path));
+  } catch (error) {
+    if (error instanceof ExpressionError) return [];
+    throw error;
   }
-  return when === undefined ? [] : mappingFacts(when, ['when']);
 }
 
 /** The parts of an expression that must all hold. */
@@ -134,10 +134,10 @@ export function split(expr: Expr): readonly Expr[] {
   return expr.kind === 'and' ? expr.parts.flatMap(split) : [expr];
 }
 
-function ofExpression(expr: Expr): Fact {
+function ofExpression(expr: Expr, path: NodePath): Fact {
   const key = canonical(expr);
   const said = comparison(expr, false);
-  return fact(said?.field ?? [key], 'when', said?.is ?? { kind: 'other' }, ['when'], key);
+  return fact(said?.field ?? [key], 'when', said?.is ?? { kind: 'other' }, path, key);
 }
 
 interface Said {
@@ -217,19 +217,15 @@ export function pathOf(expr: Expr): readonly string[] | undefined {
 
 /** The mapping style: `{ all: [...] }` is split; a field with an operator is what `args` would say, without its arrays. */
 function mappingFacts(when: unknown, path: NodePath): Fact[] {
-  const doc = when as {
-    readonly all?: readonly unknown[];
-    readonly field?: string;
-    readonly op?: string;
-    value?: unknown;
-  };
-  if (Array.isArray(doc.all)) return doc.all.flatMap((part, index) => mappingFacts(part, [...path, 'all', index]));
+  if (typeof when === 'string') return textFacts(when, path);
+  const doc = when as WhenMap;
+  if (doc.all !== undefined) return doc.all.flatMap((part, index) => mappingFacts(part, [...path, 'all', index]));
   const key = canonical(when);
-  if (typeof doc.field !== 'string' || typeof doc.op !== 'string')
-    return [fact([key], 'when', { kind: 'other' }, path, key)];
+  if (doc.field === undefined || doc.op === undefined) return [fact([key], 'when', { kind: 'other' }, path, key)];
   const name = MAPPED[doc.op] ?? doc.op;
-  const is = constraintOf({ [name]: doc.value });
-  return [fact(safeField(doc.field), 'when', is, path, key)];
+  const is = constraintOf({ [name]: doc.op === 'exists' ? (doc.value ?? true) : doc.value });
+  // A field of the arguments is judged as args judges it.
+  return [fact(safeField(doc.field), doc.field.startsWith('args.') ? 'args' : 'when', is, path, key)];
 }
 
 const MAPPED: Readonly<Record<string, string>> = {

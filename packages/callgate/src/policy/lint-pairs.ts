@@ -213,7 +213,8 @@ function excludes(a: Fact, b: Fact): boolean {
   return contradict(a.is, b.is);
 }
 
-function targetsMeet(a: Target, b: Target): boolean {
+/** Whether some message may be named by both; conditions are not looked at. Conservative: a no is certain. */
+export function targetsMeet(a: Target, b: Target): boolean {
   const kindOf = (target: Target): string | undefined =>
     target.tool !== undefined || target.annotations !== undefined
       ? 'tool'

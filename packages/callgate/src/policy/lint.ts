@@ -82,7 +82,7 @@ function lintedRules(policy: LintedPolicy, sources: readonly PolicySource[]): Li
   for (const [index, rule] of policy.rules.entries()) {
     const written = writtenOf(rule);
     if (written !== undefined)
-      out.push({ rule, written, facts: factsOf(written.doc, rule), rank: rankOf(policy, rule, written, index) });
+      out.push({ rule, written, facts: factsOf(written.doc, rule), rank: rankOf(policy, rule, index) });
   }
   return out;
 }
@@ -90,10 +90,7 @@ function lintedRules(policy: LintedPolicy, sources: readonly PolicySource[]): Li
 const BY_EFFECT = { deny: 0, ask: 1, defer: 2, allow: 3 } as const;
 
 /** Where the rule stands among those that match, by the way the policy combines them. */
-function rankOf(policy: LintedPolicy, rule: CompiledRule, { doc }: WrittenRule, index: number): number {
-  const { length } = policy.rules;
-  if (policy.combine === 'deny-overrides') return BY_EFFECT[rule.effect ?? 'allow'] * length + index;
-  if (policy.combine !== 'priority') return index;
-  const { priority } = doc as { readonly priority?: number };
-  return priority === undefined ? Number.MAX_SAFE_INTEGER / 2 + index : priority * length + index;
+function rankOf(policy: LintedPolicy, rule: CompiledRule, index: number): number {
+  // Rules with a priority are in the order of their priorities.
+  return policy.combine === 'deny-overrides' ? BY_EFFECT[rule.effect ?? 'allow'] * policy.rules.length + index : index;
 }
