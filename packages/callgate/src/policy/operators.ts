@@ -176,16 +176,16 @@ function compileOperator(name: keyof OperatorDoc, doc: OperatorDoc, at: At, scop
       return (value) => (value !== undefined) === wanted;
     }
     case 'host':
-      return walk(onText(at, compileHosts(doc.host as OneOrMany<string>, report)), at);
+      return walk(onText(at, naming(at, compileHosts(doc.host as OneOrMany<string>, report))), at);
     case 'cidr':
-      return walk(onText(at, compileCidrs(doc.cidr as OneOrMany<string>, report)), at);
+      return walk(onText(at, naming(at, compileCidrs(doc.cidr as OneOrMany<string>, report))), at);
     case 'shell': {
-      const test = compileShell(doc.shell as TypedDoc, at.all, scope, reportAt, at.path);
+      const test = naming(at, compileShell(doc.shell as TypedDoc, at.all, scope, reportAt, at.path));
       const absent = missing(at);
-      return (value) => (value === undefined ? absent : named(at, test(value)));
+      return (value) => (value === undefined ? absent : test(value));
     }
     case 'sql':
-      return walk(onText(at, compileSql(doc.sql as TypedDoc, at.all, scope, reportAt, at.path)), at);
+      return walk(onText(at, naming(at, compileSql(doc.sql as TypedDoc, at.all, scope, reportAt, at.path))), at);
     case 'under':
       return walk(underRoots(doc.under as string | readonly string[], at, scope, report), at);
     case 'not': {
@@ -256,14 +256,15 @@ function not(test: Test): Test {
 function onText(at: At, test: (text: string) => Truth): Test {
   const absent = missing(at);
   return (value) =>
-    typeof value === 'string' ? named(at, test(value)) : value === undefined ? absent : wrongType(at, 'text', value);
+    typeof value === 'string' ? test(value) : value === undefined ? absent : wrongType(at, 'text', value);
 }
 
-/** An error says which field it is about. */
-function named(at: At, truth: Truth): Truth {
-  return typeof truth === 'boolean' || truth.cause.startsWith(at.field)
-    ? truth
-    : new Unsure(`${at.field}: ${truth.cause}`);
+/** A test whose errors say which field they are about. */
+function naming<T>(at: At, test: (value: T) => Truth): (value: T) => Truth {
+  return (value) => {
+    const truth = test(value);
+    return typeof truth === 'boolean' ? truth : new Unsure(`${at.field}: ${truth.cause}`);
+  };
 }
 
 function onNumber(at: At, bound: Numeric, holds: (order: number) => boolean): Test {
