@@ -99,19 +99,13 @@ describe('a policy that does not load', () => {
       /"gte"/,
       /"ge"/,
     ],
-    [
-      'a later operator',
-      rule(`${allow}\nargs: { a: { length: 5 } }`),
-      'CG_POLICY_NOT_YET',
-      /"length"/,
-      /size\(args/,
-    ],
+    ['a later operator', rule(`${allow}\nargs: { a: { length: 5 } }`), 'CG_POLICY_NOT_YET', /"length"/, /size\(args/],
     [
       'a later obligation',
-      rule(`${allow}\nobligations: [{ budget: { key: [principal] } }]`),
+      rule(`${allow}\nobligations: [{ approval: { by: [owner] } }]`),
       'CG_POLICY_NOT_YET',
-      /"budget"/,
-      /rate/,
+      /"approval"/,
+      /ask/,
     ],
     [
       'a number where text is compared',

@@ -102,6 +102,7 @@ describe('obligations', () => {
     'sandbox: { profile: x }',
   ])('a rule on results cannot ask for %s, which would do nothing', (duty) => {
     expect(withDuty(`{ ${duty} }`, '{ direction: result }')).toMatch(/CG_POLICY_OBLIGATION: .*the call is done/);
+    expect(withDuty(`{ ${duty} }`, '{ direction: [call, result] }') === 'none').toBe(duty.startsWith('rate'));
     expect(withDuty(`{ ${duty} }`, '{ direction: request, method: "*" }')).toBe('none');
   });
 

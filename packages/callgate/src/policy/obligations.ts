@@ -67,7 +67,10 @@ export function durationMs(duration: string | number): number {
 }
 
 function checkDirections(kind: string, directions: ReadonlySet<Direction>, path: NodePath, reportAt: ReportAt): void {
-  if (!directions.has('result') && !directions.has('answer')) return;
+  const isBefore = directions.has('call') || directions.has('request');
+  const isAfter = directions.has('result') || directions.has('answer');
+  // Rates of rules for both ways count the calls, as they always have.
+  if (!isAfter || (kind === 'rate' && isBefore)) return;
   reportAt(path)(
     'CG_POLICY_OBLIGATION',
     `${kind} is for calls, and this rule also covers results or answers: by then the call is done`,
