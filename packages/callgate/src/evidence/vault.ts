@@ -149,6 +149,41 @@ export function openVault(
   }
 }
 
+/**
+ * Opens a day's records one after the other, in the order of their leaves. Nothing when the day was forgotten; a record that
+ * does not authenticate is left out.
+ */
+export function* openVaultDay(
+  dir: string,
+  keysDir: string,
+  day: string,
+): Generator<{ readonly index: number; readonly record: VaultRecord }> {
+  const key = readSecret(join(keysDir, 'vault', `${day}.key`));
+  if (key === undefined) return;
+  let file: number;
+  try {
+    file = openSync(join(dir, 'vault', `${day}.vlt`), 'r');
+  } catch {
+    return;
+  }
+  try {
+    for (const { index, offset } of walkVault(dir, day)) {
+      const record = openedRecord(file, key, offset, index);
+      if (record !== undefined) yield { index, record };
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function openedRecord(file: number, key: Buffer, offset: number, index: number): VaultRecord | undefined {
+  try {
+    return openRecord(file, key, offset, index);
+  } catch {
+    return undefined;
+  }
+}
+
 function openRecord(file: number, key: Buffer, offset: number, index: number): VaultRecord | undefined {
   const head = Buffer.alloc(HEAD);
   readSync(file, head, 0, HEAD, offset);
