@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CallgateError } from '../model/error.ts';
 import { judgeOf } from './testing.ts';
@@ -208,4 +209,75 @@ it('what a server asks for inside a result is charged, and cannot be edited', ()
     other.answer(other.call('t'), asks);
     expect(other.refusal, duty).toMatch(/denied/);
   }
+});
+
+it('what a server asks for is given back when the client refuses it', () => {
+  const bench = judgeOf(`
+  - id: ask
+    match: { direction: request, method: sampling/createMessage }
+    effect: allow
+    obligations: [{ budget: { amount: args.maxTokens, max: 100 } }]`);
+  const ask = (id: string): void =>
+    bench.send('server', { id, method: 'sampling/createMessage', params: { maxTokens: 60 } });
+  const passed = (): number => bench.toClient.length;
+  ask('a');
+  ask('b');
+  expect([passed(), bench.toServer.at(-1)]).toEqual([1, expect.stringMatching(/"id":"b","error".*40 is left/)]);
+  bench.send('client', { id: 'a', error: { code: -1, message: 'no' } });
+  ask('c');
+  bench.send('client', { id: 'c', result: { role: 'assistant' } });
+  ask('d');
+  expect(passed()).toBe(2);
+});
+
+it('is never more than the budget, and exactly what was not given back, whatever happens in whatever order', () => {
+  const step = fc.record({
+    do: fc.constantFrom('call', 'call', 'call', 'ok', 'fail', 'error', 'cancel', 'ask', 'retry'),
+    amount: fc.integer({ min: 0, max: 60 }),
+    which: fc.nat(5),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const bench = judgeOf(PAY);
+      /** Calls that are open, and those that wait for their retry. */
+      let open: { id: number; amount: number }[] = [];
+      let waiting: { state: string; amount: number }[] = [];
+      let used = 0;
+      const call = (amount: number, more: object, held: number): void => {
+        const before = bench.toServer.length;
+        const id = bench.call('pay', { amount }, more);
+        const fits = used - held + amount <= 100;
+        expect(bench.toServer.length - before).toBe(fits ? 1 : 0);
+        used += (fits ? amount : 0) - held;
+        if (fits) open.push({ id, amount });
+      };
+      for (const { do: what, amount, which } of steps) {
+        if (what === 'call') call(amount, {}, 0);
+        else if (what === 'retry') {
+          const wait = waiting[which];
+          waiting = waiting.filter((one) => one !== wait);
+          call(amount, { requestState: wait?.state ?? 'none' }, wait?.amount ?? 0);
+        } else {
+          const one = open[which];
+          if (one === undefined) continue;
+          open = open.filter((other) => other !== one);
+          if (what === 'ok') bench.answer(one.id);
+          else if (what === 'cancel')
+            bench.send('client', { method: 'notifications/cancelled', params: { requestId: one.id } });
+          else if (what === 'ask') {
+            const state = `state of ${one.id}`;
+            bench.answer(one.id, { resultType: 'input_required', requestState: state });
+            waiting.push({ state, amount: one.amount });
+          } else {
+            if (what === 'fail') bench.answer(one.id, { isError: true });
+            else bench.send('server', { id: one.id, error: { code: 1, message: 'no' } });
+            used -= one.amount;
+          }
+        }
+        expect(used).toBeLessThanOrEqual(100);
+        expect(spent(bench)).toBe(String(used));
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
