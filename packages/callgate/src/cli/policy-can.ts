@@ -2,6 +2,7 @@ import { CallgateError } from '../model/error.ts';
 import { PolicyError } from '../policy/index.ts';
 import { can, compileGoal } from '../policy/solve/can.ts';
 import { shownCall, withinMsOf } from './policy-call.ts';
+import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
 
@@ -31,6 +32,7 @@ export async function policyCan(argv: readonly string[], io: Io): Promise<number
   const files = filesOf(rest);
   const loaded = loadPolicyFiles(files, io, compile);
   if (!('policy' in loaded)) return complain(loaded, files, asJson, io);
+  await loadEngines(loaded.policy);
   let rule;
   try {
     rule = compileGoal(goal, compile);

@@ -1,6 +1,7 @@
 import { CallgateError } from '../model/error.ts';
 import { differences } from '../policy/solve/can.ts';
 import { shownCall, withinMsOf } from './policy-call.ts';
+import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
 
@@ -23,6 +24,7 @@ export async function policyDiff(argv: readonly string[], io: Io): Promise<numbe
   if (!('policy' in old)) return complain(old, [before], asJson, io);
   const next = loadPolicyFiles([after], io, compile);
   if (!('policy' in next)) return complain(next, [after], asJson, io);
+  await Promise.all([loadEngines(old.policy), loadEngines(next.policy)]);
 
   const withinMs = withinMsOf(values['timeout']);
   const found = differences(old.policy, next.policy, { compile, now: () => performance.now(), withinMs });

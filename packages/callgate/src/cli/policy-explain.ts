@@ -10,6 +10,7 @@ import { openPlaces } from '../policy/places.ts';
 import { type RuleTrace, type Told, type Trace, trace } from '../policy/trace.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { jsonAt } from '../protocol/tape.ts';
+import { loadEngines } from '../policy/index.ts';
 import { complain, filesOf, loadPolicyFiles, variablesOf } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
 
@@ -48,6 +49,7 @@ export async function policyExplain(argv: readonly string[], io: Io): Promise<nu
   const written = await writtenCall(values, lists, words.includes('-'), io);
   const loaded = loadPolicyFiles(files, io);
   if (!('policy' in loaded)) return complain(loaded, files, asJson, io);
+  await loadEngines(loaded.policy);
   const home = variablesOf(io)['HOME'];
   const call = callFrom(written, { cwd: io.cwd, home, realPath: pathResolver(io.cwd).resolve });
   const writtenOf = openPlaces(loaded.sources);

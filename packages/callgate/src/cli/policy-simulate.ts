@@ -4,6 +4,7 @@ import type { Effect } from '../model/decision.ts';
 import { CallgateError } from '../model/error.ts';
 import type { Recorded } from '../policy/replay.ts';
 import { openSource } from './evidence-source.ts';
+import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
 import { countFlag, needsPast, readRecorded, timeFlag, trustedServers, type RecordedCalls } from './policy-evidence.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
@@ -50,6 +51,7 @@ export async function policySimulate(argv: readonly string[], io: Io): Promise<n
   const lexical = { ...compileOptions(io), realPath: (path: string) => path };
   const loaded = loadPolicyFiles(files, io, lexical);
   if (!('policy' in loaded)) return complain(loaded, files, switches.has('json'), io);
+  await loadEngines(loaded.policy);
 
   const source = await openSource(values, io);
   const trusted = await trustedServers(values, io);

@@ -8,6 +8,7 @@ import type { CompiledPolicy, CompileOptions, Issue, PolicySource } from '../pol
 import { type Mutants, mutate, type Survivor } from '../policy/mutate-run.ts';
 import { openPlaces } from '../policy/places.ts';
 import { shownCall } from './policy-call.ts';
+import { loadEngines } from '../policy/index.ts';
 import { complain, compileSources, readSources, sha256 } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
 
@@ -29,6 +30,7 @@ export async function policyTest(argv: readonly string[], io: Io): Promise<numbe
   for (const [key, group] of grouped(files.files, io)) {
     const loaded = load(group, io);
     if ('issues' in loaded) return complain(loaded, names, asJson, io);
+    await loadEngines(loaded.policy);
     const results = group.flatMap((file) => runCases(loaded.policy, file));
     const isGood = results.every(({ problems }) => problems.length === 0);
     const measured =

@@ -1,4 +1,5 @@
 export type { CompiledPolicy, CompileOptions, PolicyLayer, PolicySource } from './compile-documents.ts';
+export { loadEngines } from './engines.ts';
 export type { FieldPath } from './field.ts';
 export type { FindInclude, IncludedFile, IncludeRefusal } from './includes.ts';
 export { type Issue, PolicyError } from './issue.ts';
