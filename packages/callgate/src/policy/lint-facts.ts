@@ -228,7 +228,8 @@ function mappingFacts(when: unknown, path: NodePath): Fact[] {
   return [fact(safeField(doc.field), doc.field.startsWith('args.') ? 'args' : 'when', is, path, key)];
 }
 
-const MAPPED: Readonly<Record<string, string>> = {
+/** Operators of the mapping style, by their names in args. */
+export const MAPPED: Readonly<Record<string, string>> = {
   eq: 'equals',
   ne: 'notEquals',
   not_in: 'notIn',

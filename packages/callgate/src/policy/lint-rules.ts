@@ -1,7 +1,7 @@
-import type { MatcherDoc, NameDoc, NodePath, OperatorDoc } from './document-types.ts';
+import type { MatcherDoc, NameDoc, NodePath, OperatorDoc, WhenDoc } from './document-types.ts';
 import { type Expr, ExpressionError, parseExpression } from './expression-parse.ts';
 import type { Found, LintedRule } from './lint.ts';
-import { pathOf, split } from './lint-facts.ts';
+import { MAPPED, pathOf, split } from './lint-facts.ts';
 import { isNumeric } from './numbers.ts';
 
 /** Reports what one rule alone says that is probably not meant. */
@@ -82,15 +82,28 @@ function usesOf({ written: { doc } }: LintedRule): readonly Use[] {
   for (const [field, matcher] of Object.entries(doc.args ?? {})) {
     ofMatcher(matcher, field.split('.'), false, ['args', field], uses);
   }
-  const when: unknown = doc.when;
+  if (doc.when !== undefined) ofWhen(doc.when, false, ['when'], uses);
+  return uses;
+}
+
+function ofWhen(when: WhenDoc, negated: boolean, path: NodePath, uses: Use[]): void {
   if (typeof when === 'string') {
     try {
-      ofExpression(parseExpression(when), false, uses);
+      ofExpression(parseExpression(when), negated, path, uses);
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
     }
+    return;
   }
-  return uses;
+  for (const key of ['all', 'any'] as const)
+    for (const [index, part] of (when[key] ?? []).entries()) ofWhen(part, negated, [...path, key, index], uses);
+  if (when.not !== undefined) ofWhen(when.not, !negated, [...path, 'not'], uses);
+  const { field, op, value } = when;
+  if (field === undefined || op === undefined || !field.startsWith('args.')) return;
+  const name = MAPPED[op] ?? op;
+  const isNot = name === 'notEquals' || name === 'notIn';
+  const text = typeof value === 'string' ? value : undefined;
+  uses.push({ field: field.slice(5).split('.'), op: name, text, negated: negated !== isNot, path });
 }
 
 function ofMatcher(doc: MatcherDoc, field: readonly string[], negated: boolean, path: NodePath, uses: Use[]): void {
@@ -125,20 +138,20 @@ const METHODS: Readonly<Record<string, string>> = {
   matches: 'regex',
 };
 
-function ofExpression(expr: Expr, negated: boolean, uses: Use[]): void {
+function ofExpression(expr: Expr, negated: boolean, path: NodePath, uses: Use[]): void {
   const add = (of: Expr, op: string, value: Expr | undefined, isNot: boolean): void => {
     const field = pathOf(of);
     if (field === undefined || field[0] !== 'args' || field.length < 2) return;
     const text = value?.kind === 'literal' && typeof value.value === 'string' ? value.value : undefined;
-    uses.push({ field: field.slice(1), op, text, negated: isNot, path: ['when'] });
+    uses.push({ field: field.slice(1), op, text, negated: isNot, path });
   };
   switch (expr.kind) {
     case 'and':
     case 'or':
-      for (const part of expr.parts) ofExpression(part, negated, uses);
+      for (const part of expr.parts) ofExpression(part, negated, path, uses);
       return;
     case 'not':
-      ofExpression(expr.of, !negated, uses);
+      ofExpression(expr.of, !negated, path, uses);
       return;
     case 'method':
       if (Object.hasOwn(METHODS, expr.name)) add(expr.of, METHODS[expr.name] as string, expr.args[0], negated);
@@ -191,7 +204,7 @@ function judgeUse(linted: LintedRule, use: Use, report: Found): void {
     say(
       'LINT-08',
       `${use.op} on ${field} reads a command as text: quotes, variables and && get around it`,
-      'use the operator shell: { ... } of docs/policy.md, which reads the command as a shell does',
+      'use shell: { destructive: true }, or shell: { programs: [...] }, which reads the command as a shell does',
     );
   else if (use.op === 'regex' && use.text !== undefined && isAllow && !use.negated && !isAnchored(use.text))
     say(

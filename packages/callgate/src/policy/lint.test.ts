@@ -114,6 +114,14 @@ describe('a rule that never decides', () => {
       '{allOf: [{gt: 0}, {lt: 2}]}',
       '{notEquals: null}',
       'null',
+      '{any: {startsWith: a}}',
+      '{all: {startsWith: a}}',
+      '{all: a}',
+      '{not: {any: a}}',
+      '{not: {startsWith: a}}',
+      '{anyOf: [{equals: a}, {in: [ab, b]}]}',
+      '{anyOf: [{equals: a}, {gt: 1}]}',
+      '{allOf: [{startsWith: a}, {exists: true}]}',
     );
     const when = fc.constantFrom(
       'args.f == "a"',
@@ -133,6 +141,16 @@ describe('a rule that never decides', () => {
       operator.map((text) => `args: {f: ${text}}`),
       operator.map((text) => `args: {"*": ${text}}`),
       when.map((text) => `when: '${text}'`),
+      fc
+        .constantFrom(
+          '{field: args.f, op: eq, value: a}',
+          '{field: args.f, op: lt, value: 2}',
+          '{field: args.f, op: exists}',
+          '{all: [{field: args.f, op: startswith, value: a}, {field: args.f, op: ne, value: ab}]}',
+          '{not: {field: args.f, op: in, value: [a, b]}}',
+          '{field: tool, op: eq, value: x}',
+        )
+        .map((text) => `when: ${text}`),
       fc.tuple(operator, when).map(([a, w]) => `args: {f: ${a}}, when: '${w}'`),
     );
     const value = fc.constantFrom<unknown>('a', 'ab', 'b', 'abb', '/a/b', '/a/c/d', '/a', 0, 1, 2, 5, true, null);
@@ -241,6 +259,8 @@ describe('one rule alone', () => {
     ['LINT-07', rule('r', 'allow', 'tool: x', 'args: {url: {startsWith: "https://api.example"}}')],
     ['LINT-07', rule('r', 'allow', 'tool: x', 'args: {u: {contains: "https://api.example/"}}')],
     ['LINT-08', rule('r', 'deny', 'tool: x', 'args: {command: {regex: "\\\\brm\\\\b"}}')],
+    ['LINT-08', rule('r', 'deny', 'tool: x', 'when: {any: [{field: args.command, op: contains, value: rm}]}')],
+    ['LINT-09', rule('r', 'allow', 'tool: x', 'when: {not: {field: args.path, op: in, value: [a, b]}}')],
     ['LINT-08', rule('r', 'allow', 'tool: x', 'args: {command: {startsWith: "git "}}')],
     ['LINT-09', rule('r', 'allow', 'tool: x', 'args: {command: {notIn: [rm, dd]}}')],
     ['LINT-09', rule('r', 'allow', 'tool: x', 'when: "!args.command.contains(\'rm\')"')],
