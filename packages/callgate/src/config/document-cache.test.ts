@@ -44,11 +44,11 @@ describe('the documents kept in a home', () => {
     expect(open().get('text')).toBeUndefined();
   });
 
-  it('are a few dozen at most', () => {
+  it('are a hundred and some at most', () => {
     const cache = open();
-    for (let at = 0; at < 40; at++) cache.put(`text ${at}`, '{}');
-    expect(files()).toHaveLength(32);
-    expect(cache.get('text 39')).toBe('{}');
+    for (let at = 0; at < 140; at++) cache.put(`text ${at}`, '{}');
+    expect(files()).toHaveLength(128);
+    expect(cache.get('text 139')).toBe('{}');
   });
 
   it('are not kept where the home cannot be written, and that is no error', () => {

@@ -6,7 +6,8 @@ import type { DocumentCache } from '../policy/load.ts';
 /** The build that reads; put in when the program is bundled. Another build may read the same text otherwise. */
 declare const CALLGATE_BUILD: string | undefined;
 
-const MOST_FILES = 32;
+/** More than one policy with all that it may include has. */
+const MOST_FILES = 128;
 /** With the number of a process behind it: what one that was killed left half written. */
 const NAME = /^(?:policy|config)-[0-9a-f]{64}\.json(?:\.\d+)?$/;
 

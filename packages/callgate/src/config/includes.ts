@@ -10,7 +10,7 @@ export interface IncludeReading {
   readonly root?: string;
   /** What a policy that was named by a relative path starts at. */
   readonly cwd?: string;
-  /** Told of each path that is looked for, whether it is there or not. */
+  /** Told of each path that is looked for where it may be, whether it is there or not. */
   readonly asked?: (path: string) => void;
 }
 
@@ -21,9 +21,9 @@ export function includesOnDisk({ root, cwd = '/', asked }: IncludeReading = {}):
     if (refusal !== undefined) return refusal;
     const file = isAbsolute(from) || isAbsolute(name) ? resolve(dirname(from), name) : join(dirname(from), name);
     const path = resolve(cwd, file);
-    asked?.(path);
     try {
       if (root !== undefined && !isReallyInside(root, path)) return outside(name, root);
+      asked?.(path);
       const read = readTextFile(path, MAX_POLICY_BYTES);
       return read === undefined ? missing(path) : { file, text: read.text, sha256: read.sha256 };
     } catch (error) {

@@ -1,16 +1,14 @@
 import type { Call } from '../model/call.ts';
-import type { Decision, Obligation } from '../model/decision.ts';
+import type { Decision } from '../model/decision.ts';
 import { CallgateError } from '../model/error.ts';
 import { BASE_FILE, BASE_POLICY, basePolicy } from './base.ts';
 import type { Combine } from './document-types.ts';
 import type { PolicyDocument } from './document.ts';
-import { openEngine, type Verdict } from './engine.ts';
-import type { FieldPath } from './field.ts';
 import type { FindInclude } from './includes.ts';
 import { type Issue, PolicyError } from './issue.ts';
+import { openLayer, type PolicyLayer } from './layer.ts';
 import { isOperation } from './methods.ts';
 import { suggest } from './nearest.ts';
-import { unreachableRules } from './reachable.ts';
 import { compileRoles, type DeclaredRole, PLAIN_ROLES, type RoleTable } from './roles.ts';
 import { type CompiledRule, compileRule, type RuleSetting } from './rule.ts';
 import type { Pattern } from './pattern.ts';
@@ -18,7 +16,10 @@ import { openTexts, type Report, type Texts } from './scope.ts';
 import type { Named } from './target.ts';
 import { lexicalPath } from './under.ts';
 import { Unsure } from './truth.ts';
-import { isHopeless, type Possible, type Static } from './visible.ts';
+import { isHopeless, type Static } from './visible.ts';
+import { documentKey, duplicateIds, type PlacedRule, unreachableIssues } from './whole.ts';
+
+export type { PolicyLayer } from './layer.ts';
 
 /** A policy file's name, for places, and its text. */
 export interface PolicySource {
@@ -37,34 +38,6 @@ export interface CompileOptions {
   readonly include?: FindInclude;
   /** For tools that change a policy to see what notices: a rule that is never reached is no error. */
   readonly allowUnreachable?: boolean;
-}
-
-/** One part of what judges: it decides on a call or abstains. */
-export interface PolicyLayer {
-  /** `sha256:` and the digest of everything that decides. */
-  readonly hash: string;
-  /** The written rules, in the order they are asked; not those of the base layer. */
-  readonly rules: readonly CompiledRule[];
-  /** Which of the rules that match decides. `priority` is the order of `rules`, and like `first` from here on. */
-  readonly combine: Combine;
-  consider(call: Call): Verdict;
-  /** Every effect that calls like this can come to, whatever their arguments. */
-  possible(known: Static): Possible;
-  /** The same for all resources whose URI begins with `prefix`. */
-  possibleUnder(known: Static, prefix: string): Possible;
-  /** Fields of the arguments whose paths must be resolved before deciding. */
-  pathsNeeded(named: Named): readonly FieldPath[];
-  /** Whether a written rule could look at the arguments of such a call, or mask them. */
-  needsArgs(server: string, method: string, tool?: string): boolean;
-  /** Whether a written rule could judge the result of such a call; if not, results pass by the base layer. */
-  needsResult(server: string, method: string, tool?: string): boolean;
-  readonly needsAnnotations: boolean;
-  /** Whether a rule counts on what the gates of a home share: rates or budgets. */
-  readonly usesRates: boolean;
-  /** Where a rule of a decision comes from: a file, the base layer, or "default". */
-  layerOf(rule: string): string | undefined;
-  /** For tests: how many plans are kept. */
-  planCount(): number;
 }
 
 /** A whole policy: it decides on every call. */
@@ -147,38 +120,6 @@ export function compileDocuments(
   });
 }
 
-interface PlacedRule {
-  readonly rule: CompiledRule;
-  readonly document: PolicyDocument;
-  /** In the document. */
-  readonly index: number;
-  readonly priority: number;
-}
-
-/**
- * What a key of the whole policy says: files named together must agree, a parent's holds where its child is silent, an
- * import's never.
- */
-function documentKey<K extends 'default' | 'combine' | 'mode'>(
-  documents: readonly PolicyDocument[],
-  key: K,
-  issues: Issue[],
-): PolicyDocument['policy'][K] | undefined {
-  const speaking = documents.filter(({ policy, part }) => part !== 'import' && policy[key] !== undefined);
-  const own = speaking.filter(({ part }) => part === undefined);
-  const [first] = own;
-  for (const document of own) {
-    const here = document.policy[key];
-    if (here === first?.policy[key]) continue;
-    const message = `${key} is ${String(here)} here and ${String(first?.policy[key])} in ${first?.file}`;
-    issues.push(document.issueAt([key], KEY_CODES[key], message, 'keep one of them'));
-  }
-  const said = first ?? speaking[0];
-  return said?.policy[key];
-}
-
-const KEY_CODES = { default: 'CG_POLICY_DEFAULT', combine: 'CG_POLICY_COMBINE', mode: 'CG_POLICY_MODE' } as const;
-
 /** Roles of all files; one that is declared twice is as the file nearest to the first has it. */
 function declaredRoles(
   documents: readonly PolicyDocument[],
@@ -235,82 +176,6 @@ function assemble(parts: Parts): CompiledPolicy {
     visibleUnder: (known, prefix) => !isHopeless(layer.possibleUnder(known, prefix)),
     // The fallback of a whole policy decides, so nothing abstains.
     decide: (call) => layer.consider(call) as Decision,
-  };
-}
-
-/** What a layer is made of. */
-export interface LayerRules {
-  readonly hash: string;
-  readonly rules: readonly CompiledRule[];
-  readonly base: readonly CompiledRule[];
-  readonly combine: Combine;
-}
-
-/** Opens a layer over rules; `fallback` is what it says when no rule decides. */
-export function openLayer(
-  { hash, rules, base, combine }: LayerRules,
-  fallback: (named: Named) => Verdict,
-): PolicyLayer {
-  const engine = openEngine({ written: rules, base, combine }, fallback);
-  const written = new Map([...base, ...rules].map((rule) => [rule.name, rule.file]));
-  const looksAtArgs = rules.filter(
-    (rule) => rule.usesSubject || rule.paths.length > 0 || rule.obligations.some(looksAtArguments),
-  );
-  const judgesResults = rules.filter((rule) => rule.target.directions.has('result'));
-  const isArgs = new Set(looksAtArgs);
-  const isResult = new Set(judgesResults);
-  const results = openAnswers((server, method, tool) =>
-    engine.concerns('result', server, method, tool, (rule) => isResult.has(rule)),
-  );
-  const args = openAnswers(
-    (server, method, tool) =>
-      engine.concerns('call', server, method, tool, (rule) => isArgs.has(rule)) ||
-      engine.concerns('request', server, method, tool, (rule) => isArgs.has(rule)),
-  );
-  return {
-    hash,
-    rules,
-    combine,
-    consider: engine.judge,
-    possible: engine.possible,
-    possibleUnder: engine.possibleUnder,
-    pathsNeeded: engine.pathsNeeded,
-    needsArgs: (server, method, tool) => looksAtArgs.length > 0 && args(server, method, tool),
-    needsResult: (server, method, tool) => judgesResults.length > 0 && results(server, method, tool),
-    needsAnnotations: rules.some((rule) => rule.usesAnnotations),
-    usesRates: rules.some((rule) => rule.obligations.some(({ kind }) => kind === 'rate' || kind === 'budget')),
-    layerOf: (rule) => written.get(rule) ?? (rule === 'default' ? 'default' : undefined),
-    planCount: engine.planCount,
-  };
-}
-
-/** Whether an obligation masks, changes or counts what the arguments say. */
-function looksAtArguments(duty: Obligation): boolean {
-  if (duty.kind === 'redact') return duty.on !== 'result';
-  return duty.kind === 'set' || duty.kind === 'clamp' || duty.kind === 'budget';
-}
-
-const MAX_ANSWERS = 4_096;
-
-/** Remembers yes or no for a server, method and tool; begins anew when too many were asked. */
-function openAnswers(ask: (server: string, method: string, tool: string | undefined) => boolean) {
-  let known = new Map<string, Map<string, Map<string | undefined, boolean>>>();
-  let size = 0;
-  return (server: string, method: string, tool: string | undefined): boolean => {
-    const hit = known.get(server)?.get(method)?.get(tool);
-    if (hit !== undefined) return hit;
-    const answer = ask(server, method, tool);
-    if (size >= MAX_ANSWERS) {
-      known = new Map();
-      size = 0;
-    }
-    let methods = known.get(server);
-    if (methods === undefined) known.set(server, (methods = new Map()));
-    let tools = methods.get(method);
-    if (tools === undefined) methods.set(method, (tools = new Map()));
-    tools.set(tool, answer);
-    size++;
-    return answer;
   };
 }
 
@@ -402,57 +267,6 @@ function valueOf(variables: CompileOptions['variables'], name: string): string |
   if (Object.hasOwn(variables, name)) return variables[name];
   const bare = name.startsWith('env.') ? name.slice(4) : '';
   return Object.hasOwn(variables, bare) ? variables[bare] : undefined;
-}
-
-function duplicateIds(documents: readonly PolicyDocument[]): Issue[] {
-  const first = new Map<string, { document: PolicyDocument; index: number }>();
-  const issues: Issue[] = [];
-  for (const document of documents) {
-    for (const [index, { id }] of (document.policy.rules ?? []).entries()) {
-      if (id === undefined || document.replaced?.has(id) === true) continue;
-      const before = first.get(id);
-      const report = (message: string, remedy: string): void => {
-        issues.push(document.issueAt(['rules', index, 'id'], 'CG_POLICY_DUPLICATE_ID', message, remedy));
-      };
-      if (id === 'default') {
-        report('the id "default" stands for the default effect', 'choose another id');
-      } else if (before === undefined) {
-        first.set(id, { document, index });
-      } else {
-        const other = before.document.issueAt(['rules', before.index, 'id'], '', '');
-        report(`the id "${id}" is already taken`, `rename it; the other is at ${other.file}:${other.line}`);
-      }
-    }
-  }
-  return issues;
-}
-
-/** A rule of an included file may be hidden by a file nearer to the first: overruling is what including is for. */
-function unreachableIssues(placed: readonly PlacedRule[], combine: Combine): Issue[] {
-  const hidden = unreachableRules(
-    placed.map(({ rule }) => rule),
-    combine,
-  );
-  return hidden.flatMap(({ index, hiddenBy }) => {
-    const { rule, document, index: inFile } = placed[index] as PlacedRule;
-    const { rule: other, document: otherDocument } = placed[hiddenBy] as PlacedRule;
-    if (document.part !== undefined && document !== otherDocument) return [];
-    const [message, remedy] =
-      combine === 'deny-overrides'
-        ? [`rule "${other.name}" decides on everything it matches`, `remove it, or narrow "${other.name}"`]
-        : [
-            `rule "${other.name}" before it decides on everything it matches`,
-            `move "${rule.name}" before "${other.name}", or remove it`,
-          ];
-    return [
-      document.issueAt(
-        ['rules', inFile],
-        'CG_POLICY_UNREACHABLE',
-        `rule "${rule.name}" is never reached: ${message}`,
-        remedy,
-      ),
-    ];
-  });
 }
 
 function inOrder(issues: readonly Issue[]): readonly Issue[] {
