@@ -11,7 +11,7 @@ import { MAX_SCANNED, type Report } from './scope.ts';
 import { Unsure } from './truth.ts';
 import { isUnder, type Root } from './under.ts';
 
-export const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString', ...Object.keys(TYPED)];
+export const FUNCTIONS = ['has', 'size', 'under', 'glob', 'anyString', 'anyValue', ...Object.keys(TYPED)];
 const METHODS = ['startsWith', 'endsWith', 'contains', 'matches', 'exists', 'all', 'size'];
 const LATER: Readonly<Record<string, string>> = {
   map: '.exists(x, ...) or .all(x, ...)',
@@ -79,11 +79,13 @@ export function compileCall(expr: Expr & { kind: 'call' }, context: Context): Ev
       const value = context.value(subject, context);
       return (call) => sizeOf(value(call));
     }
-    case 'anyString': {
+    case 'anyString':
+    case 'anyValue': {
+      const scalars = name === 'anyValue';
       const value = context.value(subject, context);
       return (call) => {
         const root = value(call);
-        return root instanceof Unsure ? root : allStrings(root);
+        return root instanceof Unsure ? root : allStrings(root, scalars);
       };
     }
     case 'glob': {

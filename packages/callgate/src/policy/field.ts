@@ -71,8 +71,11 @@ export function quantify(elements: readonly Json[], all: boolean, test: (element
   return all ? allTrue(elements, test) : anyTrue(elements, test);
 }
 
-/** All leaf strings and all keys below a value, or why there are too many to look at. */
-export function allStrings(root: Json | undefined): readonly string[] | Unsure {
+/**
+ * All leaf strings and all keys below a value, with `scalars` also numbers, truth values and null as they are written; or why
+ * there are too many to look at.
+ */
+export function allStrings(root: Json | undefined, scalars = false): readonly string[] | Unsure {
   if (typeof root === 'string') return [root];
   const found: string[] = [];
   const open: Json[] = root === undefined ? [] : [root];
@@ -91,6 +94,9 @@ export function allStrings(root: Json | undefined): readonly string[] | Unsure {
         units += key.length;
         open.push(value[key] as Json);
       }
+    } else if (scalars) {
+      found.push(value instanceof ExactNumber ? value.text : JSON.stringify(value));
+      units += found.at(-1)?.length ?? 0;
     }
     if (units > MAX_TEXT || open.length > MAX_NODES) return new Unsure('too much text to search');
   }

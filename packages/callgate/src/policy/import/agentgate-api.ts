@@ -51,7 +51,7 @@ function readFile(source: PolicySource, draft: Draft): FilePart | undefined {
   const foreign = readYaml(source, draft);
   const root = foreign === undefined ? undefined : openFields(foreign, foreign.value, [], ROOT, draft);
   if (foreign === undefined || root === undefined) return undefined;
-  root.needs('name');
+  root.needs('name', 'rules');
   const hours = hoursOf(root.map('time_restrictions', ['enabled', 'timezone', 'allowed_hours', 'allowed_days']), draft);
   const rules: OutRule[] = hours === undefined ? [] : [hours.outside];
   rules.push(...limits(root, draft));

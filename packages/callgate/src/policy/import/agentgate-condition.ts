@@ -136,7 +136,7 @@ export function conditionToCel(condition: AgentgateCondition, permissive: boolea
       return `hour("UTC") ${condition.op} ${condition.hour}`;
     case 'any': {
       const pattern = toRe2(condition.pattern, 'rust', permissive !== isNegated);
-      return `anyString(args).exists(s, s.matches(${celPattern(pattern)}))`;
+      return `(has(args) && anyValue(args).exists(s, s.matches(${celPattern(pattern)})))`;
     }
     case 'field': {
       const pattern = toRe2(condition.pattern, 'rust', permissive !== isNegated);

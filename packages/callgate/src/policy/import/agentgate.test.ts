@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { ExactNumber } from '../../model/json.ts';
 import { callOf } from '../testing.ts';
 import { parseCondition } from './agentgate-condition.ts';
 import { imported, issuesIn, mistakes } from './import-testing.ts';
@@ -133,8 +134,13 @@ it('asks what a pattern on JSON might have denied', async () => {
   expect(decide({ tool: 'u', args: { role: 'admin' } })).toBe('allow');
   expect(counts.refused).toBe(1);
   expect(remarksOn('signs of JSON')).toHaveLength(1);
-  const digits = await imported('agentgate', rule(String.raw`arguments contains_pattern '\d{16}'`));
-  expect(digits.remarksOn('numbers that are no texts are not searched')).toHaveLength(1);
+  const digits = await imported('agentgate', rule(String.raw`arguments contains_pattern '\b\d{16}\b'`));
+  expect(digits.decide({ tool: 't', args: { card: { number: 4111111111111111 } } })).toBe('deny');
+  expect(digits.decide({ tool: 't', args: { card: [{ number: new ExactNumber('12345678901234567') }] } })).toBe(
+    'allow',
+  );
+  expect(digits.decide({ tool: 't', args: { card: [true, null, 12] } })).toBe('allow');
+  expect(digits.decide({ tool: 't' }), 'without arguments').toBe('allow');
 });
 
 it('keeps file order, and flags where the program differs; --order as-built follows the program', async () => {

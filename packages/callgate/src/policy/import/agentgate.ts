@@ -2,7 +2,6 @@ import { messageOf } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
 import { type AgentgateCondition, conditionToCel, parseCondition, wholePatterns } from './agentgate-condition.ts';
 import type { Imported, OutRule } from './emit.ts';
-import { compilePattern } from '../pattern.ts';
 import { type FieldReader, openFields } from './fields.ts';
 import type { ImportOptions } from './index.ts';
 import { readToml } from './read.ts';
@@ -149,7 +148,7 @@ function conditionOf(rule: FieldReader, permissive: boolean, id: string, draft: 
     const when = conditionToCel(condition, permissive);
     const patterns = wholePatterns(condition);
     for (const pattern of patterns) {
-      const why = whyWhole(pattern);
+      const why = 'looked for in every key and value of the arguments, one by one, not in their JSON';
       draft.say('translated', rule.at('condition'), `contains_pattern '${shorten(pattern)}'`, why, id);
     }
     return { when, isPartial: patterns.some(seesJson) };
@@ -167,27 +166,6 @@ function conditionOf(rule: FieldReader, permissive: boolean, id: string, draft: 
 /** Whether a pattern looks at what only the JSON text of the arguments has: quotes, braces, brackets. */
 function seesJson(pattern: string): boolean {
   return pattern.includes('"') || /\\[{}[\]]/.test(pattern);
-}
-
-const NUMBERS = [
-  '0',
-  '7',
-  '42',
-  '123',
-  '1234',
-  '123456789',
-  '1234567890',
-  '4111111111111111',
-  '1.5',
-  '-3',
-  'true',
-  'null',
-];
-
-function whyWhole(pattern: string): string {
-  const base = 'looked for in every text and key of the arguments, not in their JSON';
-  const compiled = compilePattern(toRe2(pattern, 'rust'));
-  return NUMBERS.some((text) => compiled.test(text)) ? `${base}; numbers that are no texts are not searched` : base;
 }
 
 function redaction(rule: FieldReader, draft: Draft, id: string): Record<string, unknown> | undefined {

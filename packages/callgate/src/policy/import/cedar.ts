@@ -83,10 +83,13 @@ function readPolicy(policy: CedarPolicy, index: number, placeOf: (at: number) =>
   const permissive = policy.effect === 'permit';
   const conditions = [
     ...principalTest(policy.principal),
-    ...policy.conditions.map(({ isUnless, expr }) => {
-      const test = truthOf(expr, { permissive, isNegated: isUnless });
-      return isUnless ? celNot(test) : test;
-    }),
+    // A conjunction at the top holds when all its terms do, missing attributes or not: it stays one.
+    ...policy.conditions.flatMap(({ isUnless, expr }) =>
+      termsOf(expr, isUnless ? '||' : '&&').map((term) => {
+        const test = truthOf(term, permissive);
+        return isUnless ? celNot(test) : test;
+      }),
+    ),
   ];
   const when = conditions.length === 0 ? undefined : celAnd(conditions);
   const matches = matchesOf(policy.action, policy.resource);
@@ -152,18 +155,16 @@ function united(target: Match | undefined, resource: Match | undefined, at: numb
   throw new CedarError('this action and this resource never go together: the policy would match nothing', at);
 }
 
-interface At {
-  readonly permissive: boolean;
-  readonly isNegated: boolean;
-}
-
 const COMPARE = ['==', '!=', '<', '<=', '>', '>='];
 
-/** A condition. Where a missing attribute would let a permit through by three-valued logic, it is written as a choice. */
-function truthOf(expr: CedarExpr, at: At): string {
+/**
+ * A condition. Cedar stops at a missing attribute where three-valued logic may go on: in a permit `&&` and `||` are then
+ * written as choices.
+ */
+function truthOf(expr: CedarExpr, permissive: boolean): string {
   switch (expr.kind) {
     case 'not':
-      return celNot(truthOf(expr.of, { ...at, isNegated: !at.isNegated }));
+      return celNot(truthOf(expr.of, permissive));
     case 'literal':
       if (typeof expr.value === 'boolean') return String(expr.value);
       break;
@@ -176,7 +177,7 @@ function truthOf(expr: CedarExpr, at: At): string {
     case 'member':
       return `${valueOf(expr)} == true`;
     case 'binary':
-      if (expr.op === '&&' || expr.op === '||') return joined(expr, at);
+      if (expr.op === '&&' || expr.op === '||') return joined(expr, permissive);
       if (expr.op === 'in' || expr.op === '==' || expr.op === '!=') {
         const entity = entityTest(expr);
         if (entity !== undefined) return entity;
@@ -191,11 +192,11 @@ function truthOf(expr: CedarExpr, at: At): string {
   throw new CedarError('a condition is expected here', expr.at);
 }
 
-function joined(expr: CedarExpr & { kind: 'binary' }, at: At): string {
+function joined(expr: CedarExpr & { kind: 'binary' }, permissive: boolean): string {
   const isAnd = expr.op === '&&';
   const terms = termsOf(expr, expr.op);
-  const tests = terms.map((term) => truthOf(term, at));
-  const isLazy = at.permissive && at.isNegated === isAnd && terms.slice(0, -1).some(mayBeMissing);
+  const tests = terms.map((term) => truthOf(term, permissive));
+  const isLazy = permissive && terms.slice(0, -1).some(mayBeMissing);
   if (!isLazy) return isAnd ? celAnd(tests) : celOr(tests);
   return tests.reduceRight((rest, test) =>
     isAnd ? `((${test}) ? (${rest}) : false)` : `((${test}) ? true : (${rest}))`,

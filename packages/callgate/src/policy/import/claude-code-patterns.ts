@@ -43,7 +43,7 @@ export function pathCondition(specifier: string, field: string, permissive: bool
   const inner = rest.replace(/\/\*\*(?:\/\*)?$/, '').replace(/\/$/, '');
   const isWhole = inner === '**' || inner === '*' || inner === '';
   const path = isWhole ? '' : inner;
-  const isPlain = !/[*?[\]\\!{}$]/.test(path) && !path.split('/').includes('..');
+  const isPlain = !/[*?[\]\\!{}$]/.test(path);
   if (isPlain && (!isAnywhere || permissive) && !(permissive && rest.endsWith('/*') && !rest.endsWith('**/*'))) {
     const root = path === '' ? base : `${base}/${path}`;
     return { roots: [root === '' ? '/' : root], why: 'this path and what lies below, links followed' };

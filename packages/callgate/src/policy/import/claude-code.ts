@@ -129,6 +129,8 @@ function readPermission(text: string, list: List, mode: string, place: Place, dr
   const rule: Permission = { text, tool, specifier, effect, place, draft, reason: `${list}: ${text}` };
   if (tool.startsWith('mcp__')) return mcpRules(rule);
   if (specifier === undefined) return [whole(rule)];
+  if (specifier === ':*')
+    return [effect === 'allow' ? lostRule(rule, 'a prefix that is empty is not taken for every command') : whole(rule)];
   if (tool === 'Bash') return [bashRule(rule, specifier)];
   if (tool === 'WebFetch') return [fetchRule(rule, specifier)];
   const groups = groupsOf(tool, list);

@@ -212,7 +212,8 @@ it('refuses mistakes with their line', async () => {
     [one('{ id: a, effect: allow, budget: { key: k, limit: 1 } }'), ['2: MISSING']],
     [one('{ id: a, effect: allow, min_threat_score: 101 }'), ['2: VALUE']],
     [one('{ id: a, effect: allow, when: { field: x, op: eq, value: 12345678901234567890 } }'), ['2: VALUE']],
-    ['default_effect: maybe', ['1: VALUE']],
+    ['default_effect: maybe\nrules: []', ['1: VALUE']],
+    ['name: n', ['1: MISSING']],
     ['version: "2"\nrules: []', ['1: VALUE']],
   ];
   for (const [text, expected] of cases) expect(await mistakes('mcp-gate', text), text).toEqual(expected);

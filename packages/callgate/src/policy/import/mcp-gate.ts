@@ -44,6 +44,7 @@ export function importMcpGate(sources: readonly PolicySource[], draft: Draft): I
     ({ root }) => root.oneOf('default_effect', ['allow', 'deny', 'require_approval']) ?? 'deny',
   );
   for (const [index, { root }] of roots.entries()) {
+    root.needs('rules');
     if (root.has('version') && root.raw('version') !== '1' && root.raw('version') !== 1)
       draft.fail(root.at('version'), 'CG_POLICY_IMPORT_VALUE', 'only version "1" of mcp-gate policies is known');
     if (defaults[index] === 'allow')

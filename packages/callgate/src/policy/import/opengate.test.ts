@@ -187,3 +187,11 @@ it('keeps foreign texts texts: no variable, no comment, no YAML comes out of the
   expect(decide({ tool: 'x${HOME}*', args: { c: '/home/user', d: '$${HOME}/x' } })).toBe('deny');
   expect(decide({ tool: 'g\\anything${x}', args: { c: 'a\\b${x}' } })).toBe('allow');
 });
+
+it('takes a field called __proto__ for a field', async () => {
+  const text =
+    '{ "version": "1", "default": "deny", "rules": [{ "id": "a", "match": { "tool": "t", "arguments": { "__proto__": "x", "constructor": "y" } }, "action": "allow" }] }';
+  const { decide } = await imported('opengate', text);
+  expect(decide({ tool: 't', args: {} })).toBe('deny');
+  expect(decide({ tool: 't', args: JSON.parse('{ "__proto__": "x", "constructor": "y" }') as never })).toBe('allow');
+});

@@ -312,7 +312,8 @@ function argumentsOf(
   lost: string[],
 ): Record<string, unknown> | undefined {
   if (map === undefined || map.keys().length === 0) return undefined;
-  const out: Record<string, unknown> = {};
+  // A field may be called __proto__.
+  const out: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   for (const key of map.keys()) {
     const field = key.replaceAll('\\', '\\\\');
     const isNamed = key !== '*' && key !== 'anyString' && key.split('.').every((part) => part !== '');

@@ -67,7 +67,7 @@ function isReadable(text: string, start: Place, draft: Draft): boolean {
   for (const char of text) {
     if (char === '[' || char === '{') depth++;
     else if ((char === ']' || char === '}') && depth > 0) depth--;
-    if (depth > 1_000) {
+    if (depth > 200) {
       draft.fail(start, 'CG_POLICY_IMPORT_SYNTAX', 'the file is nested too deeply to be a policy');
       return false;
     }
