@@ -7,6 +7,9 @@ import type { Report, Scope } from './scope.ts';
 import { allTrue, anyTrue, type Truth, Unsure } from './truth.ts';
 
 const KEYS = ['class', 'tables', 'unbounded', 'dangers', 'dialect'];
+/** Longest text that is read: as every dialect does, more would keep other calls waiting. */
+const LONGEST = 65_536;
+const TOO_LONG = new Unsure('the SQL is too long to be read');
 const NO_STATEMENT = new Unsure('there is no SQL statement');
 
 type StatementTest = (statement: SqlStatement) => Truth;
@@ -43,7 +46,7 @@ export function compileSql(
     reportAt(path)('CG_POLICY_EMPTY', 'sql does not say what it wants', `name one of: ${KEYS.slice(0, -1).join(', ')}`);
   const test: StatementTest = (statement) => allTrue(tests, (one) => one(statement));
   const { readers } = scope;
-  return (text) => quantified(readers.sql(text, dialect), all, test);
+  return (text) => (text.length > LONGEST ? TOO_LONG : quantified(readers.sql(text, dialect), all, test));
 }
 
 const FLAGS: readonly (readonly [string, (statement: SqlStatement) => boolean])[] = [
@@ -72,6 +75,7 @@ export function compileSqlClasses(
   const read = dialect === undefined ? 'generic' : (wordsOf(dialect, SQL_DIALECTS, report)?.[0] ?? 'generic');
   const { readers } = scope;
   return (text) => {
+    if (text.length > LONGEST) return TOO_LONG;
     const { statements, ambiguous } = readers.sql(text, read);
     if (statements.length === 0) return NO_STATEMENT;
     if (ambiguous !== undefined) return new Unsure(`the SQL is ambiguous: ${ambiguous}`);
