@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI } from './peers/gate.ts';
+import { Bench, CLI, peer } from './peers/gate.ts';
+import { RawClient } from './peers/raw-client.ts';
 
 /** The built program, asked about policies as a person asks it. */
 let dir: string;
@@ -117,6 +118,31 @@ describe('policy explain', () => {
   ])('ends with 2 for %j', (argv, message) => {
     const { code, err } = callgate(argv);
     expect([code, err.includes(message)]).toEqual([2, true]);
+  });
+});
+
+describe('policy explain --record', () => {
+  it('explains a call of the evidence', async () => {
+    const bench = new Bench(
+      'version: 1\nrules:\n  - { id: few, match: { tool: echo }, when: args.text == "short", effect: allow }\n',
+    );
+    try {
+      const server = [process.execPath, peer('echo-server.mjs'), '--record', bench.path('seen')];
+      const client = new RawClient(bench.gated(server, { name: 'fx' }), { env: bench.env, cwd: bench.dir });
+      await client.initialize();
+      await client.request('tools/call', { name: 'echo', arguments: { text: 'long' } });
+      await client.close();
+      const record = (await bench.logs()).find(({ toolName }) => toolName === 'echo') as unknown as { id: string };
+      const { code, stdout, stderr } = await bench.callgate('policy', 'explain', '--record', record.id, bench.policy);
+      expect(code).toBe(0);
+      expect(stdout.split('\n')[0]).toBe('deny: default');
+      expect(stdout).toMatch(/args\.text == "short" +no +"long"/);
+      expect(stderr).toContain('it was decided deny by default');
+      const unknown = await bench.callgate('policy', 'explain', '--record', 'zz-1', bench.policy);
+      expect([unknown.code, unknown.stderr.includes('There is no recorded call zz-1.')]).toEqual([2, true]);
+    } finally {
+      bench.remove();
+    }
   });
 });
 

@@ -157,9 +157,9 @@ async function recordedCall(id: string, values: Values, io: Io): Promise<CallSpe
     });
   const text = new ArgumentReader(source).of(found);
   const args = text === undefined ? undefined : jsonFrom(text, `the record ${id}`);
-  io.stderr.write(
-    'callgate: the record has no roles, annotations and labels: give them with flags; secrets are masked.\n',
-  );
+  const was = `${found.decision} by ${found.rule}${found.reason === undefined ? '' : `: ${found.reason}`}`;
+  const missing = 'Roles, annotations and labels are not recorded: give them with flags. Secrets are masked.';
+  io.stderr.write(`callgate: it was decided ${printable(was)}\ncallgate: ${missing}\n`);
   const { server, method, tool, target, time } = found;
   const direction = directionOf(found.direction);
   const isResource = method.startsWith('resources/');
@@ -167,6 +167,7 @@ async function recordedCall(id: string, values: Values, io: Io): Promise<CallSpe
     server,
     method,
     time,
+    principal: { id: found.who },
     ...optional({ tool, direction }),
     ...(target === undefined
       ? {}
