@@ -60,11 +60,18 @@ function isDestination(text: string): boolean {
     !/^file:/i.test(trimmed)
   )
     return true;
-  if (/^[^\s@]+@[^\s@]+$/.test(trimmed)) return true;
+  if (/^[^\s@]+@[^\s@]+$/.test(trimmed) || isMailList(trimmed)) return true;
   if (/^[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{2,4}){3,8}$/.test(trimmed)) return true;
   return /^\/\/[^/]|^\[?[0-9a-f]*:[0-9a-f:]+\]?(?::[0-9]+)?$|^[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]+)?(?:\/|$)|^www\./i.test(
     trimmed,
   );
+}
+
+/** Mail addresses with hardly a word besides: `Ann <ann@x.example>`. */
+function isMailList(text: string): boolean {
+  const words = text.split(/[\s,;]+/);
+  const addresses = words.filter((word) => /^<?[^@<>]+@[^@<>]+\.[a-z]{2,}>?$/i.test(word));
+  return addresses.length > 0 && words.length - addresses.length <= 2 * addresses.length;
 }
 
 const SQL =

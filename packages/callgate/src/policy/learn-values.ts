@@ -148,7 +148,7 @@ function parentOf(path: string): string {
   return at <= 0 ? '/' : path.slice(0, at);
 }
 
-/** The range of what was seen, without an end that one call alone pulled out of the others' range. */
+/** The range of what was seen; an end that alone would double it is listed by itself, however often it was called. */
 function numberParts(seen: readonly Seen[]): readonly Part[] {
   const sorted = seen.toSorted((a, b) => order(a.value as Numeric, b.value as Numeric));
   const alone: Seen[] = [];
@@ -164,9 +164,8 @@ function numberParts(seen: readonly Seen[]): readonly Part[] {
   return alone.length === 0 ? [range] : [range, { kind: 'in', seen: alone }];
 }
 
-/** Whether an end that stood in one call is farther from the next value than that is from the other end. */
+/** Whether an end is farther from the next value than that is from the other end: it would double the range. */
 function isPulled(end: Seen, next: Seen, other: Seen): boolean {
-  if (end.calls > 1) return false;
   const gap = Math.abs(double(end.value) - double(next.value));
   const rest = Math.abs(double(next.value) - double(other.value));
   return !(gap <= Math.max(rest, 1));

@@ -151,6 +151,12 @@ describe('a learned policy', () => {
       [{ message: 'evil@x.example' }, { message: 'hello' }],
     ],
     [
+      'addresses are never generalised, with a name before them',
+      [{ message: 'Ann <a@x.example>' }, { message: 'Bob <b@x.example>' }, { message: 'c@x.example, d@x.example' }],
+      [{ message: 'Bob <b@x.example>' }],
+      [{ message: 'Eve <e@x.example>' }],
+    ],
+    [
       'URLs are never generalised',
       [{ url: 'https://a.example/1' }, { url: 'https://a.example/2' }, { url: 'https://a.example/3' }],
       [{ url: 'https://a.example/2' }],
@@ -338,6 +344,8 @@ describe('whoever can call tools while it is learned', () => {
     const policy = compile(learn(amounts).text);
     expect(decide(policy, record({ args: { amount: 500 } }))).toBe('deny');
     expect(learn(amounts).text).toContain(`- 1000000 # 1 call; first ${amounts[4]?.id}`);
+    const often = [...amounts, ...amounts.slice(4), ...amounts.slice(4)];
+    expect(decide(compile(learn(often).text), record({ args: { amount: 500 } }))).toBe('deny');
   });
 
   it('cannot break out of comments, texts or names', () => {
@@ -354,6 +362,20 @@ describe('whoever can call tools while it is learned', () => {
     expect(decide(policy, records[0] as Recorded)).toBe('allow');
     expect(decide(policy, record({ tool: 'anything', args: {} }))).toBe('deny');
     expect(decide(policy, record({ server: 'a"\n- bX', args: { note: 'a' } }))).toBe('deny');
+  });
+
+  it('cannot make a policy too long to load', () => {
+    const honest = record({ tool: 'a', args: { mode: 'x' } });
+    const flood = Array.from({ length: 1200 }, (_, n) =>
+      record({
+        tool: `t${n % 12}`,
+        args: { [`k${n % 24}`]: `${n}`.padEnd(480, 'x'), [`l${n % 24}`]: `${n}`.padEnd(480, 'y') },
+      }),
+    );
+    const { text, leftOut } = learn([honest, ...flood]);
+    expect(text.length).toBeLessThan(1_000_000);
+    expect(leftOut.get('beyond the size of a policy file')).toBeGreaterThan(0);
+    expect(decide(compile(text), honest)).toBe('allow');
   });
 
   it('gains nothing by many values: what is beyond the list is left out', () => {

@@ -41,9 +41,11 @@ export function learnPolicy(records: Iterable<Recorded>, options: LearnOptions):
   const leftOut = new Map(selection.leftOut);
   const groups = groupsOf(selection, leftOut);
   for (const group of groups) settle(group, selection, options, leftOut);
+  const extra = annotationRules(selection, options);
+  fit(groups, extra, options, leftOut);
   const rules = withIds(groups.flatMap((group) => group.rules));
   const learned = groups.reduce((sum, group) => sum + group.kept.reduce((calls, lesson) => calls + lesson.calls, 0), 0);
-  const all = [...rules, ...annotationRules(selection, options)];
+  const all = [...rules, ...extra];
   const text = policyText(all, selection, learned, leftOut);
   return { text, rules: all.length, learned, leftOut, read: selection.read };
 }
@@ -100,6 +102,32 @@ function settle(group: Group, selection: Selection, options: LearnOptions, leftO
     level = CLOSER[level];
   }
   leave(leftOut, 'not to be told from what was refused', lessons);
+}
+
+const MOST_BYTES = 900_000;
+
+/** Leaves out the tools with the longest rules until the policy is one that loads: a file has a bounded size. */
+function fit(
+  groups: Group[],
+  extra: readonly LearnedRule[],
+  options: LearnOptions,
+  leftOut: Map<string, number>,
+): void {
+  const size = (rules: readonly LearnedRule[]): number =>
+    rules.reduce((sum, rule) => sum + ruleLines(rule).reduce((bytes, line) => bytes + 1 + 3 * line.length, 0), 0);
+  const sized = groups.map((group) => ({ group, bytes: size(group.rules) })).toSorted((a, b) => a.bytes - b.bytes);
+  let total = size(extra) + sized.reduce((sum, { bytes }) => sum + bytes, 0);
+  const isLoading = (): boolean => {
+    const rules = [...groups.flatMap((group) => group.rules), ...extra];
+    return rules.length === 0 || compiled(rules, options) !== undefined;
+  };
+  while (sized.length > 0 && (total > MOST_BYTES || !isLoading())) {
+    const { group, bytes } = sized.pop() as (typeof sized)[number];
+    total -= bytes;
+    leave(leftOut, 'beyond the size of a policy file', group.kept);
+    group.rules = [];
+    group.kept = [];
+  }
 }
 
 /** Without the calls that were refused to the letter at another time. */

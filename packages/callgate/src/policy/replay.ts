@@ -103,7 +103,7 @@ export class ReplayCall implements Call {
 
   get labels(): readonly string[] {
     const { labels } = this.#facts;
-    if (labels === undefined) this.lacking.add('labels, which results add');
+    if (labels === undefined) this.lacking.add('labels of the session, which are not all known');
     return [...new Set([...this.#recorded.labels, ...(labels ?? [])])];
   }
 
