@@ -38,6 +38,16 @@ describe('doctor', () => {
     expect(said('assurance')?.message).toMatch(/^same-user: .*not a boundary$/);
   });
 
+  it("names the organisation's policy, and says when a policy is in shadow mode", async () => {
+    atHome('organisation: { policy: above.yaml }');
+    writeFileSync(join(home, 'above.yaml'), 'version: 1\nrules: []\n');
+    writeFileSync(join(home, 'policy.yaml'), 'version: 1\nmode: shadow\nrules: []\n');
+    const { code, checks } = await examine();
+    const said = checks.find(({ name }) => name === 'policy');
+    expect([code, said?.status]).toEqual([0, 'note']);
+    expect(said?.message).toMatch(/policy\.yaml \(home, sha256:\w+\); above it .*above\.yaml\. .*is in shadow mode/);
+  });
+
   it.each<[string, string, RegExp, () => void]>([
     ['a config that does not parse', 'config', /callgate\.yaml:1:\d+: /, () => atHome('a: [')],
     ['a misspelt setting', 'config', /:2:1: fial is no setting/, () => atHome('# x\nfial: open')],

@@ -141,16 +141,28 @@ function checkTrust({ trust, cwd }: Config): Check {
 }
 
 async function checkPolicy(config: Config, request: ConfigRequest): Promise<{ check: Check; usesRates: boolean }> {
-  const { origin, sources } = resolvePolicy(config);
-  const { policy } = await compileInForce(config, request);
+  const { origin, sources, organisation } = resolvePolicy(config);
+  const { policy, notices } = await compileInForce(config, request);
+  const above = organisation === undefined ? '' : `; above it ${organisation.file}`;
+  const more = notices.slice(config.notices.length).map((notice) => ` ${notice}`);
   const { usesRates } = policy;
   const name = 'policy';
   if (origin === 'observe') {
-    const message = `none: the built-in observe policy allows and records everything (${policy.hash})`;
+    const message = `none: the built-in observe policy allows and records everything (${policy.hash})${above}`;
     return { check: { name, status: 'note', message, remedy: 'Write one with: callgate init' }, usesRates };
   }
   const files = sources.map(({ file }) => file).join(', ');
-  return { check: { name, status: 'ok', message: `${files} (${origin}, ${policy.hash})` }, usesRates };
+  const message = `${files} (${origin}, ${policy.hash})${above}`;
+  const check: Check =
+    more.length === 0
+      ? { name, status: 'ok', message }
+      : {
+          name,
+          status: 'note',
+          message: `${message}.${more.join('')}`,
+          remedy: 'Set `mode: enforce` when it is ready',
+        };
+  return { check, usesRates };
 }
 
 function checkWritable(name: string, directory: string): Check {
