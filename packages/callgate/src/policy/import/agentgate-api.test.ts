@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import type { CallParts } from '../testing.ts';
 import { callOf } from '../testing.ts';
@@ -146,4 +147,69 @@ it('refuses mistakes with their line', async () => {
     ['name: n\nworkflow: []\nrules: []', ['2: KEY']],
   ];
   for (const [text, expected] of cases) expect(await mistakes('agentgate-api', text), text).toEqual(expected);
+});
+
+const fixture = (name: string) =>
+  readFileSync(new URL(`./fixtures/agentgate-api-${name}.yaml`, import.meta.url), 'utf8');
+
+it('imports the templates with their verdicts', async () => {
+  const noon = { time: Date.UTC(2026, 0, 5, 11) };
+  const event = '/calendars/a/events';
+  const table: readonly [template: string, effect: string, call: CallParts][] = [
+    ['default', 'allow', http('GET', '/x', 'read')],
+    ['default', 'deny', http('DELETE', `${event}/1`, 'delete')],
+    ['default', 'allow', http('POST', event, 'create')],
+    ['default', 'allow', http('PATCH', `${event}/1`, 'update')],
+    ['default', 'deny', http('POST', '/mail', 'create')],
+    ['default', 'allow', tool('list', 'read')],
+    ['default', 'deny', tool('send', 'create')],
+    ['readwrite', 'allow', http('POST', '/mail', 'create')],
+    ['readwrite', 'deny', http('POST', '/mail/1/trash', 'delete')],
+    ['readwrite', 'deny', http('POST', '/mail', 'unknown')],
+    ['readwrite', 'allow', tool('edit', 'update')],
+    ['readwrite', 'deny', tool('drop', 'delete')],
+    ['read-only', 'allow', http('GET', '/x', 'read')],
+    ['read-only', 'deny', http('GET', '/x', 'create')],
+    ['read-only', 'deny', http('POST', '/x', 'read')],
+    ['read-only', 'allow', tool('search', 'query')],
+    ['read-only', 'deny', tool('write', 'update')],
+    ['rate-limited', 'allow', { ...http('GET', '/x', 'read'), ...noon }],
+    ['rate-limited', 'deny', { ...http('GET', '/x', 'read'), time: Date.UTC(2026, 0, 5, 20) }],
+    ['rate-limited', 'deny', { ...http('GET', '/x', 'read'), time: Date.UTC(2026, 0, 4, 11) }],
+    ['rate-limited', 'deny', { ...http('PUT', '/x', 'update'), ...noon }],
+  ];
+  for (const [template, effect, call] of table) {
+    const { decide } = await imported('agentgate-api', fixture(template));
+    expect(decide(call), `${template} ${JSON.stringify(call)}`).toBe(effect);
+  }
+  const { policy } = await imported('agentgate-api', fixture('rate-limited'));
+  const { obligations } = policy.decide(callOf({ ...http('GET', '/x', 'read'), ...noon }));
+  expect(obligations.map((duty) => duty.kind === 'rate' && duty.max)).toEqual([10, 100]);
+});
+
+it('imports a policy that only reads, for each provider', async () => {
+  const bases = [
+    '/calendar/v3',
+    '/v1.0',
+    '/api',
+    '/repos',
+    '/rest/api/3',
+    '/v1',
+    '/graphql',
+    '/crm/v3',
+    '/services/data/v59.0',
+    '/prod',
+  ];
+  for (const base of bases) {
+    const text = `name: readonly\nrules:\n  - { resource: "${base}", intent: [read, query], effect: allow }\n  - { resource: "${base}/**", intent: [read, query], effect: allow }\n  - { resource: "${base}/**", effect: deny, reason: only reads }\n`;
+    const { decide } = await imported('agentgate-api', text);
+    const verdicts = [
+      http('GET', `${base}/things/1`, 'read'),
+      http('POST', base, 'query'),
+      http('POST', `${base}/things`, 'create'),
+      http('GET', `${base.replace('.', 'x')}x/things`, 'read'),
+      tool('things', 'read'),
+    ].map(decide);
+    expect(verdicts, base).toEqual(['allow', 'allow', 'deny', 'deny', 'deny']);
+  }
 });

@@ -91,7 +91,7 @@ function flow(value: unknown): string {
     const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
     return entries.length === 0
       ? '{}'
-      : `{ ${entries.map(([key, inner]) => `${scalar(key)}: ${flow(inner)}`).join(', ')} }`;
+      : `{ ${entries.map(([key, inner]) => `${keyOf(key)}: ${flow(inner)}`).join(', ')} }`;
   }
   return typeof value === 'string' ? scalar(value) : String(value);
 }
@@ -108,6 +108,11 @@ export function scalar(text: string): string {
     /[\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** A key: the language has one called `on`, which only YAML before 1.2 takes for a truth value. */
+function keyOf(key: string): string {
+  return key === 'on' ? key : scalar(key);
 }
 
 /** A foreign text in a comment: on one line, and nothing that moves the cursor. */
