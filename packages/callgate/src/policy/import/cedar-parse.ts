@@ -323,7 +323,7 @@ function tokenize(source: string): Token[] {
     pattern.lastIndex = at;
     const text = pattern.exec(source)?.[0];
     if (text === undefined) throw new CedarError(`"${source[at]}" is not known`, at);
-    if (tokens.length > 100_000) throw new CedarError('the file is too large', at);
+    if (tokens.length > 400_000) throw new CedarError('the file is too large', at);
     if (/^\s|^\/\//.test(text)) continue;
     if (text.startsWith('"'))
       tokens.push({ kind: 'text', text: unescaped(text.slice(1, -1), at), raw: text.slice(1, -1), at });

@@ -65,9 +65,17 @@ function refuse(error: unknown, placeOf: (at: number) => Place, draft: Draft, co
 }
 
 function placesIn(file: string, text: string): (at: number) => Place {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
   return (at) => {
-    const before = text.slice(0, at).split('\n');
-    return { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((starts[middle] ?? 0) <= at) low = middle;
+      else high = middle - 1;
+    }
+    return { file, line: low + 1, column: at - (starts[low] ?? 0) + 1 };
   };
 }
 

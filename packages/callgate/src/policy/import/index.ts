@@ -1,4 +1,3 @@
-import { messageOf } from '../../model/error.ts';
 import { compilePolicy, type PolicySource } from '../compile.ts';
 import { type Issue, PolicyError } from '../issue.ts';
 import { importAgentgate } from './agentgate.ts';
@@ -66,17 +65,17 @@ export async function importPolicy(
   const { origin, run } = IMPORTERS[from] as { origin: string; run: Importer };
   const policy = await run(sources, draft, options);
   if (draft.issues.length > 0 || policy === undefined) throw new PolicyError(draft.issues);
-  const { text } = loadable(policy, origin, draft);
-  return { text, remarks: draft.remarks, counts: countFates(draft.remarks), rules: policy.rules.length };
+  const { text, rules } = loadable(policy, origin, draft);
+  return { text, remarks: draft.remarks, counts: countFates(draft.remarks), rules };
 }
 
 /** Writes the policy and loads it; rules that are never reached, here as in the source, are left out. */
-function loadable(policy: Imported, origin: string, draft: Draft): Emitted {
+function loadable(policy: Imported, origin: string, draft: Draft): { readonly text: string; readonly rules: number } {
   const left = new Map<number, string>();
   for (;;) {
     const emitted = emitPolicy(policy, origin, left);
     const issues = issuesOf(emitted.text);
-    if (issues.length === 0) return emitted;
+    if (issues.length === 0) return { text: emitted.text, rules: policy.rules.length - left.size };
     const unreached = issues.filter((issue) => issue.code === 'CG_POLICY_UNREACHABLE');
     const before = left.size;
     for (const issue of unreached) {
@@ -113,7 +112,7 @@ function issuesOf(text: string): readonly Issue[] {
 function traced(issue: Issue, policy: Imported, emitted: Emitted, left: ReadonlyMap<number, string>): Issue {
   const rule = policy.rules[ruleAt(emitted, issue.line, left)];
   const place = rule?.from ?? { file: issue.file, line: issue.line, column: issue.column };
-  const message = `${rule === undefined ? 'the policy' : `rule ${rule.id}`} cannot be carried: ${messageOf(issue.message)}`;
+  const message = `${rule === undefined ? 'the policy' : `rule ${rule.id}`} cannot be carried: ${issue.message}`;
   return {
     code: 'CG_POLICY_IMPORT_VALUE',
     message,

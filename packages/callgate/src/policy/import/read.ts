@@ -158,7 +158,8 @@ export async function readToml({ file, text }: PolicySource, draft: Draft): Prom
   try {
     const value = plainToml(parse(source), 0);
     const lines = source.split('\n');
-    return { file, value, at: (path) => ({ file, line: tomlLine(lines, path), column: 1 }) };
+    const tables = tomlTables(lines);
+    return { file, value, at: (path) => ({ file, line: tomlLine(lines, tables, path), column: 1 }) };
   } catch (cause) {
     const place = cause instanceof TomlError ? { file, line: cause.line, column: cause.column } : start;
     const message = messageOf(cause).split('\n')[0] ?? '';
@@ -183,30 +184,51 @@ function plainToml(value: unknown, depth: number): Value {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : String(value);
 }
 
-/** The line of a table's header, or of a key in it: `['rules', 1, 'tool']` is `tool =` below the second `[[rules]]`. */
-function tomlLine(lines: readonly string[], path: NodePath): number {
-  const [table, second, third] = path;
-  const index = typeof second === 'number' ? second : 0;
-  const key = typeof second === 'number' ? third : second;
-  let seen = -1;
-  let header = 0;
+/** Where tables begin and end in a TOML text; found once, because places are asked for often. */
+interface Table {
+  readonly line: number;
+  end: number;
+}
+
+function tomlTables(lines: readonly string[]): ReadonlyMap<string, readonly Table[]> {
+  const tables = new Map<string, Table[]>();
+  let open: Table = { line: 0, end: lines.length };
+  tables.set('', [open]);
   let isText = false;
-  for (const [number, line] of lines.entries()) {
+  for (const [index, line] of lines.entries()) {
     const quotes = line.match(/"""|'''/g)?.length ?? 0;
     const wasText: boolean = isText;
     if (quotes % 2 === 1) isText = !isText;
-    if (wasText) continue;
-    const name = /^\s*\[\[?\s*["']?([A-Za-z0-9_-]+)["']?\s*\]/.exec(line)?.[1];
-    if (name !== undefined) {
-      if (seen === index && header > 0) return header;
-      if (name === table && ++seen === index) header = number + 1;
-    } else if (table !== undefined && header === 0 && startsKey(line, String(table))) {
-      return number + 1;
-    } else if (seen === index && key !== undefined && startsKey(line, String(key))) {
-      return number + 1;
-    }
+    const name = wasText ? undefined : /^\s*\[\[?\s*["']?([A-Za-z0-9_-]+)["']?\s*\]/.exec(line)?.[1];
+    if (name === undefined) continue;
+    open.end = index;
+    open = { line: index + 1, end: lines.length };
+    const known = tables.get(name);
+    if (known === undefined) tables.set(name, [open]);
+    else known.push(open);
   }
-  return Math.max(header, 1);
+  return tables;
+}
+
+/** The line of a table's header, or of a key in it: `['rules', 1, 'tool']` is `tool =` below the second `[[rules]]`. */
+function tomlLine(lines: readonly string[], tables: ReadonlyMap<string, readonly Table[]>, path: NodePath): number {
+  const [name, second, third] = path;
+  const index = typeof second === 'number' ? second : 0;
+  const key = typeof second === 'number' ? third : second;
+  const table = tables.get(String(name ?? ''))?.[index];
+  if (table === undefined) return keyLine(lines, tables.get('')?.[0], name) ?? 1;
+  return (key === undefined ? undefined : keyLine(lines, table, key)) ?? Math.max(table.line, 1);
+}
+
+function keyLine(
+  lines: readonly string[],
+  table: Table | undefined,
+  key: string | number | undefined,
+): number | undefined {
+  for (let at = table?.line ?? 0; at < (table?.end ?? 0); at++) {
+    if (key !== undefined && startsKey(lines[at] ?? '', String(key))) return at + 1;
+  }
+  return undefined;
 }
 
 function startsKey(line: string, key: string): boolean {

@@ -41,6 +41,8 @@ export function openDraft(): Draft {
   const issues: Issue[] = [];
   const remarks: Remark[] = [];
   const taken = new Set<string>();
+  /** Where to go on counting for an id, so that many equal ones stay quick. */
+  const next = new Map<string, number>();
   const draft: Draft = {
     issues,
     remarks,
@@ -57,7 +59,9 @@ export function openDraft(): Draft {
     id(wanted, place) {
       const base = slug(wanted);
       let id = base;
-      for (let n = 2; taken.has(id) || RESERVED.has(id); n++) id = `${base}-${n}`;
+      let n = next.get(base) ?? 2;
+      for (; taken.has(id) || RESERVED.has(id); n++) id = `${base}-${n}`;
+      next.set(base, n);
       taken.add(id);
       if (id !== wanted) draft.say('translated', place, `id "${shorten(wanted)}"`, `is written ${id} here`, id);
       return id;
