@@ -119,6 +119,39 @@ describe('a resource template in a list', () => {
   });
 });
 
+test('a template that is hidden makes no resource that may be read', () => {
+  const pattern = fc.constantFrom('*', 'f:*', 'f:/a/*', 'f:/a/b*', 'f:/a', 'f:/a/b', '*b', 'f:/?/b', 'f:/b/*');
+  const rule = fc.record({ pattern, effect: fc.constantFrom('allow', 'deny', 'ask'), open: fc.boolean() });
+  const rest = fc.constantFrom('', 'a', '/b', 'a/b', '../b', '%2e%2e/b', 'b', '/../a/b', 'b%2Fc');
+  let hiddenCount = 0;
+  fc.assert(
+    fc.property(
+      fc.array(rule, { maxLength: 5 }),
+      fc.constantFrom('first', 'deny-overrides'),
+      fc.constantFrom('deny', 'allow'),
+      fc.constantFrom('', 'f:', 'f:/', 'f:/a', 'f:/a/', 'f:/a/b', 'f:/b/'),
+      fc.array(rest, { minLength: 9, maxLength: 9 }),
+      (list, mode, byDefault, prefix, many) => {
+        const rules = list.map(
+          (item, index) =>
+            ` - {id: r${index}, match: {resource: "${item.pattern}"}${item.open ? `, when: 'resource.endsWith("b")'` : ''}, effect: ${item.effect}}`,
+        );
+        const head = `version: 1\ncombine: ${mode}\ndefault: ${byDefault}`;
+        if (issuesOf(`${head}\nrules:\n${rules.join('\n') || ' []'}`).length > 0) return;
+        const policy = policyOf(rules.join('\n') || ' []', head);
+        if (policy.visibleUnder(known({ method: 'resources/read' }), prefix)) return;
+        hiddenCount++;
+        for (const end of many) {
+          const call = callOf({ method: 'resources/read', uri: `${prefix}${end}` });
+          expect(policy.decide(call).effect).toBe('deny');
+        }
+      },
+    ),
+    { numRuns: process.env['CALLGATE_LONG'] === undefined ? 600 : 20_000 },
+  );
+  expect(hiddenCount).toBeGreaterThan(20);
+}, 120_000);
+
 describe('lists and calls by the same rules', () => {
   const rule = fc.record({
     tool: fc.constantFrom('a', 'b', '*', 'a*'),
