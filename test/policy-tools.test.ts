@@ -232,6 +232,8 @@ describe('policy test', () => {
     const broken = callgate(['test', 'broken.test.yaml']);
     expect([broken.code, broken.out]).toEqual([2, '']);
     expect(broken.err).toContain('broken.test.yaml:3:15: call has no key "tol" [CG_POLICY_CASES]');
+    const none = callgate(['test', 'bad.yaml']);
+    expect([none.code, none.err.includes('bad.test.yaml:1:1: there is no such file')]).toEqual([2, true]);
     const lost = callgate(['test', 'lost.test.yaml']);
     expect([lost.code, lost.err.includes('there is no policy lost.yaml')]).toEqual([2, true]);
   });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { includesOnDisk } from '../config/includes.ts';
 import { CallgateError } from '../model/error.ts';
@@ -22,7 +22,7 @@ export async function policyTest(argv: readonly string[], io: Io): Promise<numbe
   const { words, values, switches } = parseFlags(argv, { coverage: true, min: 'percent', json: true });
   const min = percentOf(values['min']);
   const asJson = switches.has('json');
-  const names = (words.length === 0 ? ['policy.test.yaml'] : words).map((word) => caseFileOf(word, io));
+  const names = (words.length === 0 ? ['policy.test.yaml'] : words).map(caseFileOf);
   const files = readCaseFiles(names, io);
   if ('issues' in files) return complain(files, names, asJson, io);
 
@@ -73,17 +73,19 @@ function percentOf(text: string | undefined): number | undefined {
   throw new CallgateError('CG_USAGE_FLAG_VALUE', `--min is "${text}".`, { remedy: 'Give percent, such as --min 90.' });
 }
 
-function caseFileOf(word: string, io: Io): string {
-  if (/\.test\.(?:ya?ml|json)$/.test(word)) return word;
-  const beside = word.replace(/\.(ya?ml|json)$/, '.test.$1');
-  return beside !== word && existsSync(resolve(io.cwd, beside)) ? beside : word;
+/** The file beside a policy, unless the word names a file of cases. */
+function caseFileOf(word: string): string {
+  return /\.test\.(?:ya?ml|json)$/.test(word) ? word : word.replace(/\.(ya?ml|json)$/, '.test.$1');
 }
 
 type Failed = { readonly issues: readonly Issue[]; readonly sources: readonly PolicySource[] };
 
 function readCaseFiles(names: readonly string[], io: Io): { readonly files: readonly CaseFile[] } | Failed {
   const read = readSources(names, io);
-  if ('issues' in read) return read;
+  if ('issues' in read) {
+    const remedy = 'write the cases of the policy there; docs/policy.md shows how';
+    return { ...read, issues: read.issues.map((issue) => ({ ...issue, remedy })) };
+  }
   const files: CaseFile[] = [];
   const issues: Issue[] = [];
   for (const { file, text } of read.sources) {

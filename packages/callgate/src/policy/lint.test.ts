@@ -308,6 +308,14 @@ test('every code has its line in docs/policy.md', () => {
     expect(page.includes(`\`LINT-${String(number).padStart(2, '0')}\``)).toBe(true);
 });
 
+test('of very many findings the worst are kept', () => {
+  const rate = (id: number): string =>
+    `  - { id: r${id}, match: { tool: t${id} }, effect: allow, obligations: [{ rate: { max: 1, per: 1s } }] }\n`;
+  const many = Array.from({ length: 1_010 }, (_, index) => rate(index)).join('');
+  const found = lintOf(many + rule('dead', 'allow', 'tool: x', 'when: args.n > 1 && args.n < 1'));
+  expect([found.length, found.at(-1)?.code]).toEqual([1_000, 'LINT-02']);
+});
+
 test('200 rules are read in well under a second', () => {
   const list = Array.from({ length: 200 }, (_, index) =>
     rule(

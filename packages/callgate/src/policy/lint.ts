@@ -49,6 +49,7 @@ export interface LintedPolicy {
 }
 
 const MOST_FINDINGS = 1_000;
+const GRAVITY = { error: 0, warning: 1, note: 2 } as const;
 
 /**
  * Looks for what loads and is probably not meant: rules that never decide, conditions that never hold, allow rules wider
@@ -66,14 +67,16 @@ export function lint(policy: LintedPolicy, sources: readonly PolicySource[]): re
   unreachedRedactions(rules, policy.defaultEffect, report);
   for (const rule of rules) suspicious(rule, report);
   const order = new Map(sources.map((source, index) => [source.file, index]));
+  // Where there are too many, the worst are kept.
   return found
+    .toSorted((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity])
+    .slice(0, MOST_FINDINGS)
     .toSorted(
       (a, b) =>
         (order.get(a.place.file) ?? 0) - (order.get(b.place.file) ?? 0) ||
         a.place.line - b.place.line ||
         a.code.localeCompare(b.code),
-    )
-    .slice(0, MOST_FINDINGS);
+    );
 }
 
 function lintedRules(policy: LintedPolicy, sources: readonly PolicySource[]): LintedRule[] {
