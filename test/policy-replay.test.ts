@@ -149,6 +149,23 @@ describe('a policy learned from what was recorded', () => {
     expect(await call(echo(), others)).toEqual(others.map(() => true));
   });
 
+  it('learns nothing from a session once it has labels', async () => {
+    bench = new Bench(`version: 1
+rules:
+  - { id: taints, match: { tool: give }, effect: allow, obligations: [{ label: { add: [untrusted] } }] }
+  - { id: all, match: { tool: "*" }, effect: allow }
+`);
+    await call(echo(), [
+      ['echo', { message: 'before' }],
+      ['give', { value: 'x' }],
+      ['echo', { message: 'after' }],
+    ]);
+    const { stdout } = await bench.callgate('policy', 'learn');
+    expect(stdout).toContain('1: tainted');
+    expect(stdout).toContain('- "before" # 1 call');
+    expect(stdout).not.toContain('after"');
+  });
+
   it('keeps a file server to the directories that were read', async () => {
     bench = new Bench(OPEN);
     for (const dir of ['src', 'private']) mkdirSync(bench.path(dir));
