@@ -142,7 +142,8 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function realPath(path: string): string | undefined {
+/** The path with links followed; undefined when nothing is there. */
+export function realPath(path: string): string | undefined {
   try {
     return realpathSync.native(path);
   } catch {

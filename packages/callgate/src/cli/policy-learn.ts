@@ -6,7 +6,7 @@ import { learnPolicy, type Learned } from '../policy/learn.ts';
 import type { Recorded } from '../policy/replay.ts';
 import { openSource } from './evidence-source.ts';
 import { readRecorded, timeFlag, trustedServers } from './policy-evidence.ts';
-import { sha256, variablesOf } from './policy-files.ts';
+import { realPath, sha256, variablesOf } from './policy-files.ts';
 import { EXIT, type Io, parseFlags } from './terminal.ts';
 
 const FLAGS = {
@@ -40,6 +40,7 @@ export async function policyLearn(argv: readonly string[], io: Io): Promise<numb
   const learned = learnPolicy(only(read.calls, server), {
     project: io.cwd,
     home: variablesOf(io)['HOME'],
+    realPath,
     sha256,
     ...(switches.has('annotations') ? { annotations: { servers: [...servers], trusted } } : {}),
   });

@@ -37,6 +37,8 @@ export type Part =
 export interface LearnPlace {
   readonly project: string;
   readonly home: string | undefined;
+  /** The path with links followed, undefined when nothing is there; without it directories are taken as they are written. */
+  realPath?(path: string): string | undefined;
 }
 
 /** Different files that a directory must have shown before it stands for all of them. */
@@ -127,10 +129,18 @@ function joinDirectories(wide: Set<string>, place: LearnPlace): void {
 }
 
 /** Strictly below the project, and nothing hidden: neither the project itself, nor a home, nor what is above. */
-function mayStand(dir: string, { project, home }: LearnPlace): boolean {
-  if (dir === project || !isBelow(dir, project)) return false;
+function mayStand(dir: string, place: LearnPlace): boolean {
+  const { project, home } = place;
+  if (dir === project || !isBelow(dir, project) || leadsAway(dir, place)) return false;
   if (home !== undefined && isBelow(home, dir)) return false;
   return !dir.slice(project.length).includes('/.');
+}
+
+/** Whether a link stands on the way from the project: a rule for the directory would be one for where it leads. */
+function leadsAway(dir: string, place: LearnPlace): boolean {
+  if (place.realPath === undefined) return false;
+  const root = place.realPath(place.project);
+  return root === undefined || place.realPath(dir) !== `${root}${dir.slice(place.project.length)}`;
 }
 
 /** The absolute path of a value of the project that every program reads alike; undefined for any other. */

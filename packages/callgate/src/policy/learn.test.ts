@@ -336,6 +336,20 @@ describe('whoever can call tools while it is learned', () => {
       expect(decide(policy, record({ args: { path: other } }))).toBe('deny');
   });
 
+  it('widens no directory by a link that leads out of the project, nor by one that is gone', () => {
+    const records = ['link', 'gone', 'src'].flatMap((dir) =>
+      ['a', 'b', 'c'].map((name) => record({ args: { path: `/project/${dir}/${name}` } })),
+    );
+    const real = new Map([
+      ['/project', '/project'],
+      ['/project/src', '/project/src'],
+      ['/project/link', '/etc'],
+    ]);
+    const { text } = learn(records, { realPath: (path) => real.get(path) });
+    expect(text.match(/under: .*/g)).toEqual([expect.stringContaining('"/project/src"')]);
+    expect(text).toContain('- "/project/link/a" # 1 call');
+  });
+
   it('widens no host, no range and no list without a line that says so', () => {
     const hosts = ['a.example.com', 'b.example.com', 'evil.example'].map((host) => record({ args: { host } }));
     const { text } = learn(hosts);
