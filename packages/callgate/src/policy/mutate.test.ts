@@ -24,6 +24,10 @@ describe('the ways to break a rule', () => {
       ],
     ],
     [
+      '{ id: r, match: { server: "*" }, schedule: { from: "09:00", timeZone: UTC }, effect: ask }',
+      [': the rule deleted', 'effect: ask became allow', 'schedule: schedule no longer asked'],
+    ],
+    [
       '{ id: r, match: { server: "*" }, args: { n: { allOf: [{ gt: 1 }, { le: 5 }] }, p: { not: { glob: "a*" } }, q: x }, effect: allow }',
       [
         ': the rule deleted',

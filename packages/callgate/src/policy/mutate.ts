@@ -71,6 +71,10 @@ function matchMutations(doc: RuleDoc): Mutation[] {
     const names = doc.match[key];
     if (names !== undefined && names !== '*') change(key, '*', `${key} became "*"`, 'widen');
   }
+  if (doc.schedule !== undefined) {
+    const { schedule: _schedule, ...always } = doc;
+    out.push({ what: 'schedule no longer asked', kind: 'negate', path: ['schedule'], doc: always });
+  }
   if (doc.match.roles !== undefined) change('roles', undefined, 'roles no longer asked', 'negate');
   for (const [hint, wanted] of Object.entries(doc.match.annotations ?? {}))
     change('annotations', { ...doc.match.annotations, [hint]: !wanted }, `${hint} became ${!wanted}`, 'negate');
