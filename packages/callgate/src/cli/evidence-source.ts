@@ -3,7 +3,7 @@ import { existingHome } from '../config/home.ts';
 import { loadConfig } from '../config/index.ts';
 import { evidencePlace, readHead, readMark, sealNow, type EvidencePlace, type LogSource } from '../evidence/index.ts';
 import { CallgateError } from '../model/error.ts';
-import type { Io } from './terminal.ts';
+import { withHome, type Io } from './terminal.ts';
 
 /**
  * Which log a command reads: `--evidence`, else the configured directory, else the home's own. Keys, mark and index are
@@ -11,7 +11,7 @@ import type { Io } from './terminal.ts';
  */
 export async function openSource(values: Readonly<Record<string, string>>, io: Io): Promise<LogSource> {
   const note = (text: string): void => void io.stderr.write(`callgate: ${text}\n`);
-  const env = values['home'] === undefined ? io.env : { ...io.env, CALLGATE_HOME: values['home'] };
+  const env = withHome(io, values['home']);
   const home = existingHome(env);
   const own = home === undefined ? undefined : await ownPlace(home, env, io, note);
   const named = values['evidence'];
