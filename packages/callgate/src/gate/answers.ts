@@ -8,6 +8,7 @@ import { member } from '../protocol/tape.ts';
 import { answerOf } from './calls.ts';
 import { isStop, judgeInside, type Stop } from './inside.ts';
 import { barred, carryOut } from './duties.ts';
+import { besidesOf } from './faults.ts';
 import { redact, redactionsOn } from './obligations.ts';
 import type { LiveCall } from './live-call.ts';
 import type { Open, Session } from './session.ts';
@@ -37,7 +38,7 @@ export function judgeAnswer(
     const { obligations } = decision;
     if (obligations.length > 0) {
       const bar = barred(session, decision);
-      if (bar !== undefined) return { call, decision: { ...bar, obligations } };
+      if (bar !== undefined) return { call, decision: { ...bar, ...besidesOf(decision) } };
       due = { call, decision };
     }
     redactions = redactionsOn('result', decision, redactions);

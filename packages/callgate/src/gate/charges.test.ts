@@ -75,6 +75,15 @@ describe('an amount that is set aside', () => {
     expect([spent(bench), room(bench)]).toEqual(['0', true]);
   });
 
+  it.each([
+    ['clamp: { amount: { min: 50 } }', { amount: 0 }],
+    ['set: { amount: 50 }', { amount: 0 }],
+  ])('is what the call says when it leaves, where that is more: %s', (duty, args) => {
+    const bench = judgeOf(`  - { id: shape, match: { tool: pay }, obligations: [{ ${duty} }] }${PAY}`);
+    for (let round = 0; round < 3; round++) bench.answer(bench.call('pay', args));
+    expect([spent(bench), bench.toServer.length]).toEqual(['100', 2]);
+  });
+
   it('is given back when the decision cannot be recorded', () => {
     const bench = judgeOf(PAY);
     bench.broken.append = new Error('full');
@@ -106,7 +115,7 @@ describe('an amount that is set aside', () => {
     bench.call('pay', { amount: 60, to: 'x' });
     expect([bench.toServer.length, spent(bench)]).toEqual([0, '0']);
     bench.call('pay', { amount: 60 });
-    // What the policy decided on counts, not what it made of it.
+    // What the policy decided on counts, where it makes less of it.
     expect([bench.toServer[0], spent(bench)]).toEqual([expect.stringContaining('{"amount":50}'), '60']);
   });
 });
@@ -163,6 +172,25 @@ describe('a call that the server answers with questions', () => {
     one.answer(one.call('pay', { amount: 60 }), ASK);
     one.answer(one.call('pay', { amount: 90 }, retry()));
     expect(spent(one)).toBe('90');
+  });
+
+  it('spends no less than it said before, for a server may go by its own state', () => {
+    const one = bench();
+    one.answer(one.call('pay', { amount: 60 }), ASK);
+    one.call('pay', { amount: 101 }, retry());
+    expect([spent(one), one.refusal]).toEqual(['60', expect.stringMatching(/and this takes 101/)]);
+    one.answer(one.call('pay', { amount: 1 }, retry()));
+    expect(spent(one)).toBe('60');
+    one.call('pay', { amount: 1 }, retry());
+    expect([spent(one), one.refusal]).toEqual(['60', expect.stringMatching(/40 is left, and this takes 60/)]);
+  });
+
+  it('is charged as before on all budgets, though its retry falls under another rule', () => {
+    const one = judgeOf(`
+  - { id: small, match: { tool: pay }, when: args.amount < 10, effect: allow, obligations: [{ budget: { amount: args.amount, max: 100 } }] }${PAY}`);
+    one.answer(one.call('pay', { amount: 60 }), ASK);
+    one.answer(one.call('pay', { amount: 1 }, retry()));
+    expect(spent(one)).toBe('60');
   });
 
   it('gets back what it was to spend when the retry fails', () => {
@@ -246,10 +274,12 @@ it('is never more than the budget, and exactly what was not given back, whatever
       const call = (amount: number, more: object, held: number): void => {
         const before = bench.toServer.length;
         const id = bench.call('pay', { amount }, more);
-        const fits = used - held + amount <= 100;
+        const due = Math.max(amount, held);
+        const fits = used - held + due <= 100;
         expect(bench.toServer.length - before).toBe(fits ? 1 : 0);
-        used += (fits ? amount : 0) - held;
-        if (fits) open.push({ id, amount });
+        if (!fits) return;
+        used += due - held;
+        open.push({ id, amount: due });
       };
       for (const { do: what, amount, which } of steps) {
         if (what === 'call') call(amount, {}, 0);

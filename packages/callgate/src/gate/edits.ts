@@ -3,9 +3,10 @@ import { readMessage, type Message } from '../protocol/message.ts';
 import type { Scanner } from '../protocol/scan.ts';
 import { splice, type Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
-import { judgedPart } from './calls.ts';
+import { callOf, judgedPart } from './calls.ts';
 import { denial } from './faults.ts';
 import { redact, redactionsOn, untrustedHit } from './obligations.ts';
+import type { LiveCall } from './live-call.ts';
 import { clampEdits, setEdits, Unchangeable, type Place } from './rewrite.ts';
 import type { Session } from './session.ts';
 
@@ -36,6 +37,19 @@ export function argumentEdits(session: Session, message: Message, decision: Deci
   }
   if (line === undefined) return NONE;
   return [{ start: session.tape.starts[0]!, end: session.tape.ends[0]!, text: line }];
+}
+
+/**
+ * The call as it leaves with these edits; undefined when there are none.
+ * @throws when what it becomes cannot be read
+ */
+export function callAsEdited(session: Session, call: LiveCall, edits: readonly Edit[]): LiveCall | undefined {
+  if (edits.length === 0) return undefined;
+  const { tape, spare } = session;
+  const line = splice(tape.bytes, tape.starts[0]!, tape.ends[0]!, edits);
+  const read = readMessage(spare, line, 0, line.length);
+  if ('refused' in read) throw new Error(`what its arguments become cannot be read: ${read.message}`);
+  return callOf({ ...session, tape: spare }, call.direction === 'call' ? 'client' : 'server', read);
 }
 
 /** Those of files that nobody trusts come after the others, and may change nothing. */

@@ -17,4 +17,9 @@ export function engineFault({ options }: Session, error: unknown): Decision {
   return { ...denial('engine-fault', `It could not be judged: ${why}`), indeterminate: why };
 }
 
+/** What the record of a decision tells besides, whatever becomes of the call. */
+export function besidesOf({ obligations, shadow }: Decision): Pick<Decision, 'obligations' | 'shadow'> {
+  return { obligations, ...(shadow === undefined ? {} : { shadow }) };
+}
+
 const NONE: readonly never[] = [];

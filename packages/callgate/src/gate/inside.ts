@@ -6,7 +6,7 @@ import { embeddedRequests, type EmbeddedRequest } from './embedded.ts';
 import type { LiveCall } from './live-call.ts';
 import { charge, spend } from './charges.ts';
 import { barred, carryOut } from './duties.ts';
-import { denial } from './faults.ts';
+import { besidesOf, denial } from './faults.ts';
 import { redactionsOn } from './obligations.ts';
 import { takeRates } from './rates.ts';
 import { evidenceFault, type Open, type Session } from './session.ts';
@@ -62,7 +62,7 @@ function judgeTask(
   const call = answerOf(session, 'server', { ...open, method: 'tools/call', name }, result);
   const judged = decide(session, policy, call);
   const bar = judged.effect === 'allow' ? barred(session, judged) : undefined;
-  const decision = bar === undefined ? judged : { ...bar, obligations: judged.obligations };
+  const decision = bar === undefined ? judged : { ...bar, ...besidesOf(judged) };
   if (decision.effect !== 'allow') return { call, decision };
   carryOut(session, call, decision, true);
   return redactionsOn('result', decision, redactions);
@@ -83,6 +83,7 @@ function judgeEmbedded(
     let decision = method === undefined ? UNREADABLE : decide(session, policy, call);
     const within = redactionsOn('args', decision, undefined);
     const { obligations } = decision;
+    const kept = besidesOf(decision);
     if (within?.some(({ fields }) => fields.length > 0) === true) decision = UNREDACTABLE;
     if (obligations.some(({ kind }) => kind === 'set' || kind === 'clamp')) decision = UNCHANGEABLE;
     if (decision.effect === 'allow') decision = barred(session, decision) ?? decision;
@@ -96,7 +97,7 @@ function judgeEmbedded(
       // Nobody answers it by itself: whether it came to anything is never known.
       spend(session, charged);
     }
-    if (decision.effect !== 'allow') return { call, decision: { ...decision, obligations } };
+    if (decision.effect !== 'allow') return { call, decision: { ...decision, ...kept } };
     if (within !== undefined) redactions = [...(redactions ?? []), ...within];
     session.record.decision(call, message, bytes, session.tape, decision);
     carryOut(session, call, decision, true);

@@ -1,5 +1,5 @@
 import type { BudgetKey, Decision, RateObligation } from '../model/decision.ts';
-import { engineFault } from './faults.ts';
+import { besidesOf, engineFault } from './faults.ts';
 import type { LiveCall } from './live-call.ts';
 import type { Session } from './session.ts';
 
@@ -31,7 +31,7 @@ export function takeRates(
     return { decision, spent: { rule, retryAfterMs: taken.retryAfterMs } };
   } catch (error) {
     // Only the limit could not be told: what else the policy asks for is still done.
-    return { decision: { ...engineFault(session, error), obligations: decision.obligations }, spent: undefined };
+    return { decision: { ...engineFault(session, error), ...besidesOf(decision) }, spent: undefined };
   }
 }
 

@@ -8,7 +8,7 @@ import { Pending } from '../protocol/correlate.ts';
 import { Scanner } from '../protocol/scan.ts';
 import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
-import { Waiting } from './charges.ts';
+import { Waiting, type Charge } from './charges.ts';
 import type { PathResolver } from './facts.ts';
 import type { Floor } from './floor.ts';
 import { Lists } from './lists.ts';
@@ -68,7 +68,7 @@ export interface Open {
   readonly since: number;
   readonly redactResult: readonly RedactObligation[] | undefined;
   /** What it has set aside of budgets. */
-  readonly charge: string | undefined;
+  readonly charge: Charge | undefined;
   /** The call whose result may come in the answer. */
   readonly task: TaskOrigin | undefined;
 }

@@ -4,6 +4,7 @@ import { compilePolicy } from '../policy/compile.ts';
 import { combine } from '../policy/layers.ts';
 import { pathResolver } from './facts.ts';
 import { Judge } from './judge.ts';
+import { judgeOf } from './testing.ts';
 
 const compiled = (rules: string) =>
   compilePolicy([{ file: 'policy.yaml', text: `version: 1\nrules:\n${rules}` }], {
@@ -58,4 +59,18 @@ it('what a policy in shadow mode would have decided is in the record, and nothin
   expect(records).toMatchObject([
     { type: 'decision', effect: 'allow', rule: 'all', obligations: ['shadow-deny:no-run'] },
   ]);
+});
+
+it.each([
+  ['cannot be confined', 'sandbox: { profile: strict }'],
+  ['cannot be edited', 'set: { "a.b": 1 }'],
+  ['costs what nobody can tell', 'budget: { amount: args.a, max: 1 }'],
+])('what it would have decided is in the record, too, of a call that %s', (_what, duty) => {
+  const enforced = compiled(`  - { id: run, match: { tool: run }, effect: allow, obligations: [{ ${duty} }] }\n`);
+  const shadow = compiled('  - { id: no-run, match: { tool: run }, effect: deny }\n');
+  const policy = combine([enforced], undefined, [shadow]);
+  const bench = judgeOf('  []', { policy: () => policy });
+  bench.call('run', { a: 'x' });
+  expect(bench.decisions).toMatchObject([{ effect: 'deny' }]);
+  expect(bench.decisions[0]?.obligations).toContain('shadow-deny:no-run');
 });

@@ -2,11 +2,11 @@ import type { Decision, RedactObligation } from '../model/decision.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Edit } from '../protocol/splice.ts';
-import { charge } from './charges.ts';
+import { charge, type Charge } from './charges.ts';
 import { barred } from './duties.ts';
-import { argumentEdits } from './edits.ts';
+import { argumentEdits, callAsEdited } from './edits.ts';
 import { resolvePaths } from './facts.ts';
-import { denial, engineFault } from './faults.ts';
+import { besidesOf, denial, engineFault } from './faults.ts';
 import type { LiveCall } from './live-call.ts';
 import { redactionsOn } from './obligations.ts';
 import { takeRates, type Spent } from './rates.ts';
@@ -20,7 +20,7 @@ export interface Verdict {
   readonly redactResult: readonly RedactObligation[] | undefined;
   readonly spent: Spent | undefined;
   /** What it has set aside of budgets, until its outcome is known. */
-  readonly charge: string | undefined;
+  readonly charge: Charge | undefined;
 }
 
 /**
@@ -33,23 +33,23 @@ export function verdictOn(session: Session, call: LiveCall, message: Message, by
 
   const judged = decide(session, session.options.policy(), call);
   if (judged.effect !== 'allow' || judged.obligations.length === 0) return decided(judged);
-  const { obligations } = judged;
+  const kept = besidesOf(judged);
   const bar = barred(session, judged);
-  if (bar !== undefined) return decided({ ...bar, obligations });
+  if (bar !== undefined) return decided({ ...bar, ...kept });
 
   const { decision: counted, spent } = takeRates(session, call, judged);
   if (counted.effect !== 'allow' || spent !== undefined) return { ...decided(counted), spent };
 
   const edits = argumentEdits(session, message, judged);
-  if ('effect' in edits) return decided({ ...edits, obligations });
-  const { decision, charge: token } = charge(session, call, message, counted);
+  if ('effect' in edits) return decided({ ...edits, ...kept });
+  const { decision, charge: held } = charge(session, call, message, counted, () => callAsEdited(session, call, edits));
   if (decision.effect !== 'allow') return decided(decision);
   return {
     decision,
     edits,
     redactResult: redactionsOn('result', decision, undefined),
     spent: undefined,
-    charge: token,
+    charge: held,
   };
 }
 
