@@ -150,6 +150,22 @@ describe('can a call that fits a goal be allowed?', () => {
   });
 });
 
+it('stops when its time is over, and then cannot tell', () => {
+  const rules = Array.from(
+    { length: 40 },
+    (_, i) =>
+      ` - { id: r${i}, match: { tool: t }, args: { x: { regex: "(a|b${i})*c[a-z]{2,20}${i}" }, y: { contains: "${i}" } }, effect: deny }`,
+  ).join('\n');
+  const policy = set(`${rules}\n - { id: a, match: { tool: t }, effect: allow }`);
+  let asked = 0;
+  const clock = { compile: OPTIONS, now: () => asked++, withinMs: 20 };
+  expect(can(policy, compileGoal('args.x == "xyz"', OPTIONS), clock)).toEqual({
+    answer: 'unknown',
+    why: ['out of time'],
+  });
+  expect(asked).toBeLessThan(25);
+});
+
 describe('what changes between two policies', () => {
   it('has an example for each pair of rules', () => {
     const before = set(' - { id: a, match: { tool: pay }, args: { n: { lt: 100 } }, effect: allow }');

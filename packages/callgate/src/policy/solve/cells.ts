@@ -3,7 +3,7 @@ import { calculate, compareNumbers, type Numeric } from '../numbers.ts';
 import { Unsure } from '../truth.ts';
 import type { Hint } from './hints.ts';
 import { Unmodelled } from './pattern-language.ts';
-import { Algebra, exampleOf, type Regular, TooLarge } from './regular.ts';
+import { Algebra, type Deadline, exampleOf, type Regular, TooLarge } from './regular.ts';
 
 /** Values of one field, one of each kind that the atoms on it tell apart; undefined is "missing". */
 export interface Cells {
@@ -15,8 +15,8 @@ export interface Cells {
 const MOST_REGIONS = 256;
 
 /** The kinds of values of a field, by the hints of all atoms that look at it. */
-export function cellsOf(hints: readonly Hint[]): Cells {
-  const texts = textCells(hints);
+export function cellsOf(hints: readonly Hint[], deadline?: Deadline): Cells {
+  const texts = textCells(hints, deadline);
   const numbers = numberCells(hints.flatMap((hint) => hint.numbers));
   const samples = hints.flatMap((hint) => hint.samples);
   const scalars: Json[] = [...texts.values, ...numbers, true, false, null];
@@ -27,19 +27,20 @@ export function cellsOf(hints: readonly Hint[]): Cells {
 }
 
 /** The kinds of names: of texts that are not empty. */
-export function nameCells(hints: readonly Hint[]): {
-  readonly values: readonly string[];
-  readonly isComplete: boolean;
-} {
-  return textCells(hints, true);
+export function nameCells(
+  hints: readonly Hint[],
+  deadline?: Deadline,
+): { readonly values: readonly string[]; readonly isComplete: boolean } {
+  return textCells(hints, deadline, true);
 }
 
 /** Splits all texts by each language in turn; what stays has an example. */
 function textCells(
   hints: readonly Hint[],
+  deadline: Deadline | undefined,
   areNames = false,
 ): { readonly values: readonly string[]; readonly isComplete: boolean } {
-  const algebra = new Algebra();
+  const algebra = new Algebra(deadline);
   let isComplete = true;
   const whole = areNames ? algebra.then(algebra.any, algebra.all) : algebra.all;
   let regions: { readonly language: Regular; readonly example: string }[] = [{ language: whole, example: 'x' }];

@@ -11,6 +11,7 @@ import { cellsOf, nameCells } from './cells.ts';
 import { type Expand, type Hint, hintOfExpression, hintOfMatcher, opaqueHint } from './hints.ts';
 import { languageOf } from './pattern-language.ts';
 import { globLanguage } from './glob-language.ts';
+import type { Deadline } from './regular.ts';
 
 /** The answer of an atom: an error counts apart. */
 export type Answer = true | false | 'error';
@@ -53,6 +54,7 @@ export function* problemsOf(
   policies: readonly CompiledPolicy[],
   goal: CompiledRule | undefined,
   expand: Expand,
+  deadline: Deadline,
 ): Generator<Problem> {
   const rules = [...policies.flatMap((policy) => policy.rules), ...(goal === undefined ? [] : [goal])];
   const hints = openHints(expand);
@@ -60,7 +62,7 @@ export function* problemsOf(
   const namesOf = (fact: 'server' | 'tool' | 'prompt' | 'resource'): ReturnType<typeof nameCells> => {
     const written = rules.map((rule) => rule.target[fact]).filter((names) => names !== undefined);
     const asked = factHints.filter(({ fields }) => fields.some((field) => field.length === 1 && field[0] === fact));
-    return nameCells([...written.map(hintOfNames), ...asked]);
+    return nameCells([...written.map(hintOfNames), ...asked], deadline);
   };
   const servers = namesOf('server');
   for (const [kind, method, key] of KINDS) {
@@ -68,7 +70,11 @@ export function* problemsOf(
     for (const server of servers.values) {
       for (const name of names.values) {
         const named: Named = { direction: 'call', server, method, [key]: name };
-        yield problemOf(policies, goal, named, hints, servers.isComplete && names.isComplete);
+        yield problemOf(policies, goal, named, {
+          hints,
+          deadline,
+          namesAreComplete: servers.isComplete && names.isComplete,
+        });
       }
     }
   }
@@ -134,12 +140,17 @@ function comparison(
   return { field: field.slice(5), matcher: { [op]: value } as MatcherDoc };
 }
 
+interface Setting {
+  readonly hints: (rule: CompiledRule, atom: Atom) => Hint;
+  readonly deadline: Deadline;
+  readonly namesAreComplete: boolean;
+}
+
 function problemOf(
   policies: readonly CompiledPolicy[],
   goal: CompiledRule | undefined,
   named: Named,
-  hints: (rule: CompiledRule, atom: Atom) => Hint,
-  namesAreComplete: boolean,
+  { hints, deadline, namesAreComplete }: Setting,
 ): Problem {
   const rules = policies.map((policy) =>
     inOrder(
@@ -182,7 +193,7 @@ function problemOf(
   const variables = new Map<string, Variable>();
   const ofAtom = new Map<string, Variable>();
   for (const [id, { field, atoms }] of exact) {
-    const cells = cellsOf(loose.get(id) ?? []);
+    const cells = cellsOf(loose.get(id) ?? [], deadline);
     isComplete &&= cells.isComplete;
     const variable = { id, options: optionsOf(cells.values, field, atoms, named) };
     variables.set(id, variable);
@@ -203,7 +214,7 @@ function problemOf(
     loose: new Map(
       [...loose]
         .filter(([id]) => !exact.has(id))
-        .map(([id, of]) => [id, cellsOf(of).values.slice(0, MOST_EXAMPLES * 4)]),
+        .map(([id, of]) => [id, cellsOf(of, deadline).values.slice(0, MOST_EXAMPLES * 4)]),
     ),
     isComplete,
   };

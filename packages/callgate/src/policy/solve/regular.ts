@@ -19,11 +19,18 @@ export type Regular =
 /** What is beyond the bounds of a search. */
 export class TooLarge extends Error {}
 
+/** The time given to a search is over. */
+export class OutOfTime extends Error {}
+
+/** Asked now and then; throws OutOfTime. */
+export type Deadline = () => void;
+
 /** Longest list of expressions one algebra may hold. */
 const MOST_EXPRESSIONS = 200_000;
 
-/** Builds expressions; those of one algebra can be combined. */
+/** Builds expressions; those of one algebra can be combined. Anything that takes long may throw OutOfTime. */
 export class Algebra {
+  readonly #deadline: Deadline;
   readonly #known = new Map<string, Regular>();
   readonly #derived = new Map<string, Regular>();
   readonly nothing: Regular = this.#intern('0', (id) => ({ kind: 'nothing', id, nullable: false }));
@@ -32,6 +39,10 @@ export class Algebra {
   readonly any: Regular = this.set(ANY);
   /** Every text. */
   readonly all: Regular = this.star(this.any);
+
+  constructor(deadline: Deadline = () => undefined) {
+    this.#deadline = deadline;
+  }
 
   set(set: CharSet): Regular {
     if (set.length === 0) return this.nothing;
@@ -90,6 +101,7 @@ export class Algebra {
         if (known !== undefined) return known;
         const derived = this.#derive(of, code);
         this.#derived.set(key, derived);
+        if (this.#derived.size % 512 === 0) this.#deadline();
         return derived;
       }
     }

@@ -6,6 +6,7 @@ import type { FieldPath } from '../field.ts';
 import type { CompiledRule } from '../rule.ts';
 import { contextsOf } from './contexts.ts';
 import type { Expand } from './hints.ts';
+import { type Deadline, OutOfTime } from './regular.ts';
 import {
   type Answer,
   ask,
@@ -64,25 +65,33 @@ const MOST_TRIES = 400;
 export function search(request: Search): Found {
   const witnesses = new Map<string, Witness>();
   const why = new Set<string>();
+  const found = (): Found => ({ witnesses: [...witnesses.values()], isComplete: why.size === 0, why: [...why] });
   const until = request.now() + request.withinMs;
-  const contexts = contextsOf(
-    request.policies.flatMap((policy) => policy.rules),
-    request.goal,
-  );
-  for (const problem of problemsOf(request.policies, request.goal, request.expand)) {
-    if (!problem.isComplete) why.add('some patterns could not be worked out');
-    for (const leaf of leavesOf(problem, request, new Map())) {
-      if (request.now() > until) return { witnesses: [...witnesses.values()], isComplete: false, why: ['out of time'] };
-      const key = JSON.stringify(leaf.outcomes);
-      if (witnesses.has(key)) continue;
-      const found = realised(problem, leaf.chosen, contexts, request);
-      if (found === undefined) why.add('a kind of call that might fit could not be tried');
-      else witnesses.set(JSON.stringify(found.outcomes), found);
-      if (witnesses.size >= request.most)
-        return { witnesses: [...witnesses.values()], isComplete: false, why: ['enough'] };
+  const deadline: Deadline = () => {
+    if (request.now() > until) throw new OutOfTime('out of time');
+  };
+  try {
+    const rules = request.policies.flatMap((policy) => policy.rules);
+    const contexts = contextsOf(rules, request.goal);
+    for (const problem of problemsOf(request.policies, request.goal, request.expand, deadline)) {
+      if (!problem.isComplete) why.add('some patterns could not be worked out');
+      for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
+        const key = JSON.stringify(leaf.outcomes);
+        if (witnesses.has(key)) continue;
+        const witness = realised(problem, leaf.chosen, contexts, request, deadline);
+        if (witness === undefined) why.add('a kind of call that might fit could not be tried');
+        else witnesses.set(JSON.stringify(witness.outcomes), witness);
+        if (witnesses.size >= request.most) {
+          why.add('enough was found');
+          return found();
+        }
+      }
     }
+  } catch (error) {
+    if (!(error instanceof OutOfTime)) throw error;
+    why.add(error.message);
   }
-  return { witnesses: [...witnesses.values()], isComplete: why.size === 0, why: [...why] };
+  return found();
 }
 
 interface Leaf {
@@ -91,9 +100,15 @@ interface Leaf {
 }
 
 /** Every choice that fits, asking only for what has to be known. */
-function* leavesOf(problem: Problem, request: Search, chosen: ReadonlyMap<string, Option>): Generator<Leaf> {
+function* leavesOf(
+  problem: Problem,
+  request: Search,
+  chosen: ReadonlyMap<string, Option>,
+  deadline: Deadline,
+): Generator<Leaf> {
+  deadline();
   const goal = ask(request.goal?.tree, problem, chosen);
-  if (typeof goal === 'object') return yield* branches(goal, problem, request, chosen);
+  if (typeof goal === 'object') return yield* branches(goal, problem, request, chosen, deadline);
   if (goal !== true) return;
   const outcomes: Outcome[] = [];
   for (const [index, rules] of problem.rules.entries()) {
@@ -102,7 +117,7 @@ function* leavesOf(problem: Problem, request: Search, chosen: ReadonlyMap<string
       (rule) => ask(rule.tree, problem, chosen),
       request.policies[index] as CompiledPolicy,
     );
-    if ('options' in outcome) return yield* branches(outcome, problem, request, chosen);
+    if ('options' in outcome) return yield* branches(outcome, problem, request, chosen, deadline);
     outcomes.push(outcome);
   }
   if (request.wanted(outcomes)) yield { chosen, outcomes };
@@ -113,8 +128,10 @@ function* branches(
   problem: Problem,
   request: Search,
   chosen: ReadonlyMap<string, Option>,
+  deadline: Deadline,
 ): Generator<Leaf> {
-  for (const option of variable.options) yield* leavesOf(problem, request, new Map(chosen).set(variable.id, option));
+  for (const option of variable.options)
+    yield* leavesOf(problem, request, new Map(chosen).set(variable.id, option), deadline);
 }
 
 /** As the engine decides (policy/engine.ts), on answers instead of a call. */
@@ -151,6 +168,7 @@ function realised(
   chosen: ReadonlyMap<string, Option>,
   contexts: readonly CallContext[],
   request: Search,
+  deadline: Deadline,
 ): Witness | undefined {
   const axes: (readonly [FieldPath, readonly (Json | undefined)[]])[] = [];
   for (const variable of problem.variables) {
@@ -162,6 +180,7 @@ function realised(
   for (const fields of choicesOf(axes)) {
     for (const context of contexts) {
       if (++tries > MOST_TRIES) return undefined;
+      deadline();
       const witness = witnessOf(callWith(problem.named, fields, context), request);
       if (witness !== undefined) return smaller(witness, fields, context, problem, request);
     }
