@@ -7,7 +7,7 @@ import type { Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
 import { answerOf } from './calls.ts';
 import { isStop, judgeInside, type Stop } from './inside.ts';
-import { barred, carryOut } from './duties.ts';
+import { barred, carryOut, isTold } from './duties.ts';
 import { besidesOf } from './faults.ts';
 import { redact, redactionsOn } from './obligations.ts';
 import type { LiveCall } from './live-call.ts';
@@ -32,7 +32,7 @@ export function judgeAnswer(
   let redactions = open.redactResult;
   let due: { readonly call: LiveCall; readonly decision: Decision } | undefined;
   if (policy.needsResult(options.server, open.method, tool) || from === 'client') {
-    const call = answerOf(session, from, open, body);
+    const call = answerOf(session, from, open, body, message);
     const decision = decide(session, policy, call);
     if (decision.effect !== 'allow') return { call, decision };
     const { obligations } = decision;
@@ -52,8 +52,7 @@ export function judgeAnswer(
   const redacted = redactions === undefined ? NO_EDITS : redact(tape, body, redactions, message);
   if ('effect' in redacted) return { call: answerOf(session, from, open, body), decision: redacted };
   if (due !== undefined) {
-    const isTold = due.decision.obligations.some(({ kind }) => kind === 'log' || kind === 'alert');
-    if (from === 'server' && isTold)
+    if (from === 'server' && isTold(due.decision))
       session.record.decision(due.call, message, bytes, tape, due.decision, { bare: true });
     carryOut(session, due.call, due.decision, true);
   }

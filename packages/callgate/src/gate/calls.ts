@@ -1,5 +1,6 @@
 import type { Message } from '../protocol/message.ts';
 import type { Sender } from '../protocol/methods.ts';
+import { besides } from './besides.ts';
 import { LiveCall } from './live-call.ts';
 import type { Open, Session } from './session.ts';
 
@@ -20,11 +21,15 @@ export function callOf(session: Session, from: Sender, message: Message): LiveCa
     memory: session.memory,
     tape: session.tape,
     node: judgedPart(message),
+    beside: () => besides(session.tape, message),
   });
 }
 
-/** The answer to a request as policy sees it. `body` is the node of its result or error. */
-export function answerOf(session: Session, from: Sender, open: Open, body: number): LiveCall {
+/**
+ * The answer to a request as policy sees it. `body` is the node of its result or error; `message` is what it came in, where
+ * that has no other part.
+ */
+export function answerOf(session: Session, from: Sender, open: Open, body: number, message?: Message): LiveCall {
   const { options, annotations } = session;
   const isTool = open.method === 'tools/call';
   return new LiveCall({
@@ -39,6 +44,7 @@ export function answerOf(session: Session, from: Sender, open: Open, body: numbe
     memory: session.memory,
     tape: session.tape,
     node: body,
+    ...(message === undefined ? {} : { beside: () => besides(session.tape, message) }),
   });
 }
 

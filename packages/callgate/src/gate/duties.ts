@@ -17,6 +17,11 @@ export function barred({ memory }: Session, { obligations }: Decision): Decision
   return denial('labels', 'The session has as many labels as it can have, and this would add one.');
 }
 
+/** Whether a decision says something that its record must name, also where records are spared. */
+export function isTold({ obligations }: Decision): boolean {
+  return obligations.some(({ kind }) => kind === 'log' || kind === 'alert');
+}
+
 /** Does what is left to do once it is decided, and recorded, whether a message passes. */
 export function carryOut(session: Session, call: LiveCall, decision: Decision, passes: boolean): void {
   for (const duty of decision.obligations) {

@@ -5,7 +5,7 @@ import { answerOf, embeddedCallOf } from './calls.ts';
 import { embeddedRequests, type EmbeddedRequest } from './embedded.ts';
 import type { LiveCall } from './live-call.ts';
 import { charge, spend } from './charges.ts';
-import { barred, carryOut } from './duties.ts';
+import { barred, carryOut, isTold } from './duties.ts';
 import { besidesOf, denial } from './faults.ts';
 import { redactionsOn } from './obligations.ts';
 import { takeRates } from './rates.ts';
@@ -36,7 +36,7 @@ export function judgeInside(
   if (open.method === 'tools/call' && message.isTask && !tasks.started(tape, message.result, open)) {
     return { call: answerOf(session, 'server', open, message.result), decision: TOO_MANY_TASKS };
   }
-  const afterTask = open.task === undefined ? due : judgeTask(session, policy, open, open.task, message, due);
+  const afterTask = open.task === undefined ? due : judgeTask(session, policy, open, open.task, message, bytes, due);
   if (isStop(afterTask)) return afterTask;
   const asks = embeddedRequests(tape, message.result);
   return asks.length === 0 ? afterTask : judgeEmbedded(session, policy, asks, message, bytes, afterTask);
@@ -54,16 +54,18 @@ function judgeTask(
   open: Open,
   { name, redactResult }: TaskOrigin,
   message: Message,
+  bytes: Uint8Array,
   due: Redactions,
 ): Redactions | Stop {
   const redactions = redactResult === undefined ? due : [...(due ?? []), ...redactResult];
   const result = message.error >= 0 ? message.error : resultOfTask(session.tape, open.method, message.result);
   if (result < 0 || !policy.needsResult(session.options.server, 'tools/call', name)) return redactions;
-  const call = answerOf(session, 'server', { ...open, method: 'tools/call', name }, result);
+  const call = answerOf(session, 'server', { ...open, method: 'tools/call', name }, result, message);
   const judged = decide(session, policy, call);
   const bar = judged.effect === 'allow' ? barred(session, judged) : undefined;
   const decision = bar === undefined ? judged : { ...bar, ...besidesOf(judged) };
   if (decision.effect !== 'allow') return { call, decision };
+  if (isTold(decision)) session.record.decision(call, message, bytes, session.tape, decision, { bare: true });
   carryOut(session, call, decision, true);
   return redactionsOn('result', decision, redactions);
 }

@@ -10,7 +10,7 @@ import { readAnnotations } from './annotations.ts';
 import { judgeAnswer, statusOf } from './answers.ts';
 import { callOf } from './calls.ts';
 import { giveBack, settleByAnswer, spend } from './charges.ts';
-import { carryOut } from './duties.ts';
+import { carryOut, isTold } from './duties.ts';
 import { isStop, type Stop } from './inside.ts';
 import { filterList, mergeEdits } from './lists.ts';
 import type { LiveCall } from './live-call.ts';
@@ -138,7 +138,8 @@ export class Judge {
     const { decision, edits, spent } = verdict;
     const isRefused = decision.effect !== 'allow' || spent !== undefined;
     const isRequest = message.kind === 'request';
-    if (!isRefused && !isRequest && methodKind(call.method, from)?.counted === true) {
+    const isCounted = !isRequest && methodKind(call.method, from)?.counted === true;
+    if (!isRefused && isCounted && !isTold(decision)) {
       record.passed();
       if (decision.obligations.length > 0) carryOut(this.#session, call, decision, true);
       spend(this.#session, verdict);

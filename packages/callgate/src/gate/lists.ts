@@ -129,7 +129,8 @@ export function mergeEdits(edits: readonly Edit[], list: readonly Edit[]): reado
   const kept: Edit[] = [];
   let reached = -1;
   for (const edit of all) {
-    if (edit.end <= reached) continue;
+    // What is put in behind the last member stands in no other edit, though one may end there.
+    if (edit.start < reached) continue;
     kept.push(edit);
     reached = edit.end;
   }

@@ -20,6 +20,8 @@ export interface CallParts {
   readonly memory: Memory;
   readonly tape: Scanner;
   readonly node: number;
+  /** What travels beside it and is inspected with it; nothing when absent. */
+  readonly beside?: () => readonly number[];
 }
 
 /**
@@ -42,6 +44,7 @@ export class LiveCall implements Call {
   readonly #memory: Memory;
   readonly #tape: Scanner;
   readonly #node: number;
+  readonly #beside: (() => readonly number[]) | undefined;
   #args: Json | undefined;
   #read = false;
   #time: number | undefined;
@@ -63,6 +66,7 @@ export class LiveCall implements Call {
     this.#memory = parts.memory;
     this.#tape = parts.tape;
     this.#node = parts.node;
+    this.#beside = parts.beside;
   }
 
   args(): Json | undefined {
@@ -86,9 +90,14 @@ export class LiveCall implements Call {
     return this.#memory.labels;
   }
 
-  /** Secrets in the arguments (of a result, in it); looked for when first asked. */
+  /** Secrets in the arguments (of a result, in it), and in what travels beside them; looked for when first asked. */
   findings(): readonly CallFinding[] {
-    return (this.#findings ??= this.#node < 0 ? [] : findingsBelow(this.#tape, this.#node));
+    return (this.#findings ??= this.#findAll());
+  }
+
+  #findAll(): readonly CallFinding[] {
+    const nodes = [...(this.#node < 0 ? [] : [this.#node]), ...(this.#beside?.() ?? [])];
+    return nodes.flatMap((node) => findingsBelow(this.#tape, node, node === this.#node ? '' : BESIDE));
   }
 
   history(isCounted: (tool: string) => boolean, windowMs: number): number | undefined {
@@ -105,14 +114,17 @@ function intentOf({ destructiveHint, readOnlyHint }: Annotations): Intent {
   return readOnlyHint === true ? 'read' : 'unknown';
 }
 
-function findingsBelow(tape: Scanner, node: number): readonly CallFinding[] {
+/** Where a finding beside the arguments lies: a pointer of no argument. */
+const BESIDE = '/~beside';
+
+function findingsBelow(tape: Scanner, node: number, where: string): readonly CallFinding[] {
   const byNode = new Map<number, readonly Finding[]>();
   findSecrets(tape, node, (at, _text, findings) => byNode.set(at, findings));
   if (byNode.size === 0) return [];
   const placed: CallFinding[] = [];
   walkStrings(tape, node, (at, pointer) => {
     for (const { ruleId, class: kind, confidence } of byNode.get(at) ?? [])
-      placed.push({ rule: ruleId, class: kind, pointer: pointer(), confidence });
+      placed.push({ rule: ruleId, class: kind, pointer: `${where}${pointer()}`, confidence });
   });
   return placed;
 }

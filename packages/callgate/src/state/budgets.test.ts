@@ -56,6 +56,23 @@ describe.each(kinds)('%s budgets', (kind, make) => {
     expect(budgets.spent(KEY, 0)).toBe('400');
   });
 
+  it('keep no key of which nothing is spent: names that a client makes up do not fill the books', () => {
+    const budgets = make({ maxKeys: 2, maxHeld: 10 });
+    const forGood = (key: string, amount: string): Budget => ({ key, max: '10', amount });
+    for (let name = 0; name < 10; name++) {
+      budgets.commit(reserved(budgets, [forGood(`free ${name}`, '0')]));
+      budgets.release(reserved(budgets, [forGood(`failed ${name}`, '5')]));
+    }
+    const held = reserved(budgets, [forGood('a', '4')]);
+    reserved(budgets, [forGood('a', '6')]);
+    budgets.release(held);
+    expect(budgets.spent('a', 0)).toBe('6');
+    // A maximum that is lower by now refuses also what costs nothing.
+    expect(budgets.reserve([{ ...forGood('a', '0'), max: '5' }], 0, TTL)).toEqual({ ok: false, index: 0, left: '0' });
+    reserved(budgets, [forGood('b', '1')]);
+    expect(() => budgets.reserve([forGood('c', '1')], 0, TTL)).toThrow('more than 2 keys');
+  });
+
   it('never give back what is committed', () => {
     const budgets = make();
     const token = reserved(budgets, [refund('1500')]);

@@ -13,7 +13,7 @@ interface Account {
 
 /** What `release` would give back. */
 interface Hold {
-  readonly parts: readonly { readonly account: Account; readonly amount: Amount }[];
+  readonly parts: readonly { readonly key: string; readonly account: Account; readonly amount: Amount }[];
   readonly expires: number;
 }
 
@@ -38,16 +38,18 @@ export function memoryBudgets(options: BudgetOptions = {}): Budgets {
       const refusal = refusalOf(plan, (key) => living(key, clock)?.used ?? 0n);
       if (refusal !== undefined) return { ok: false, ...refusal };
       const token = randomUUID();
-      if (!makeRoom(accounts, [...plan.keys.keys()], maxKeys, clock))
+      const spending = [...plan.keys].filter(([, { amount }]) => amount > 0n);
+      const names = spending.map(([key]) => key);
+      if (!makeRoom(accounts, names, maxKeys, clock))
         throw unavailable('budgets', `more than ${maxKeys} keys are in use`);
       if (!makeRoom(holds, [token], maxHeld, clock))
         throw unavailable('budgets', `more than ${maxHeld} reservations are open`);
-      const parts = [...plan.keys].map(([key, taking]) => {
+      const parts = spending.map(([key, taking]) => {
         const account = living(key, clock) ?? { used: 0n, expires: 0 };
         account.used += taking.amount;
         account.expires = expiryOf(account.expires, taking, clock);
         accounts.set(key, account);
-        return { account, amount: taking.amount };
+        return { key, account, amount: taking.amount };
       });
       holds.set(token, { parts, expires: clock + ttlMs });
       return { ok: true, token };
@@ -59,7 +61,10 @@ export function memoryBudgets(options: BudgetOptions = {}): Budgets {
       const hold = holds.get(token);
       holds.delete(token);
       if (hold === undefined || hold.expires <= clock) return;
-      for (const { account, amount } of hold.parts) account.used -= amount;
+      for (const { key, account, amount } of hold.parts) {
+        account.used -= amount;
+        if (account.used === 0n && accounts.get(key) === account) accounts.delete(key);
+      }
     },
     spent(key, now) {
       checkClock(now);

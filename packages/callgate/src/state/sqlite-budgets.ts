@@ -95,6 +95,7 @@ function prepareAll(database: Database) {
        ON CONFLICT (key) DO UPDATE SET used = excluded.used, expires = excluded.expires`,
     ),
     setUsed: database.prepare('UPDATE budget_key SET used = ? WHERE key = ?'),
+    dropKey: database.prepare('DELETE FROM budget_key WHERE key = ?'),
     hold: database.prepare('INSERT INTO budget_hold VALUES (?, ?, ?, ?)'),
     settle: database.prepare('DELETE FROM budget_hold WHERE token = ?'),
     take: database.prepare('DELETE FROM budget_hold WHERE token = ? RETURNING key, amount, expires'),
@@ -158,8 +159,11 @@ function reserveIn(
   if (refusal !== undefined) return { ok: false, ...refusal };
 
   const token = randomUUID();
-  for (const [key, taking] of plan.keys) charge(sql, key, taking, accounts.get(key), clock);
-  for (const [key, { amount }] of plan.keys) sql.hold.run(token, key, amountText(amount), clock + ttlMs);
+  for (const [key, taking] of plan.keys) {
+    if (taking.amount === 0n) continue;
+    charge(sql, key, taking, accounts.get(key), clock);
+    sql.hold.run(token, key, amountText(taking.amount), clock + ttlMs);
+  }
   // Too many is found out after the fact, and the rollback undoes it.
   checkRoom(sql, clock, most);
   return { ok: true, token };
@@ -195,6 +199,8 @@ function releaseIn(sql: Statements, token: string): void {
     const used = accountOf(sql, row.key, clock)?.used ?? 0n;
     const amount = stored(row.amount, row.key);
     if (amount > used) throw unavailable('budgets', `more is reserved of "${row.key}" than is used`);
-    sql.setUsed.run(amountText(used - amount), row.key);
+    // Of what is given back whole nothing is known: names that a client makes up do not fill the books for good.
+    if (used === amount) sql.dropKey.run(row.key);
+    else sql.setUsed.run(amountText(used - amount), row.key);
   }
 }
