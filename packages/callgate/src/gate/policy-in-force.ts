@@ -29,8 +29,8 @@ import {
 } from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
 import { pathResolver } from './facts.ts';
-import { sqliteBudgets, type Budgets } from '../state/budgets.ts';
-import { sqliteLimits, type Limits } from '../state/limits.ts';
+import type { Budgets } from '../state/budgets.ts';
+import type { Limits } from '../state/limits.ts';
 
 /** The policy that judges now, replaced whole when its files change. */
 export interface PolicyInForce {
@@ -249,6 +249,7 @@ function noting(find: FindInclude, files: Set<string>): FindInclude {
 }
 
 async function openLimits(home: string): Promise<Limits> {
+  const { sqliteLimits } = await import('../state/limits.ts');
   return sqliteLimits(await openDatabase(join(home, 'state', 'state.db')));
 }
 
@@ -257,6 +258,7 @@ function usesBudgets({ rules }: CompiledPolicy): boolean {
 }
 
 async function openBudgets(home: string): Promise<Budgets> {
+  const { sqliteBudgets } = await import('../state/budgets.ts');
   return sqliteBudgets(await openDatabase(join(home, 'state', 'state.db')));
 }
 

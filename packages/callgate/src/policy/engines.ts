@@ -1,4 +1,6 @@
 import type { ShellFacts, ShellReading } from '../inspect/shell/index.ts';
+import type { SqlDialect } from '../inspect/sql/dialects.ts';
+import type { SqlReading } from '../inspect/sql/index.ts';
 import type { CompiledRule } from './rule.ts';
 
 /** What a command line would do, and the programs it would run. */
@@ -29,7 +31,7 @@ export function judgeCommand(subject: string | readonly string[]): JudgedShell {
 }
 
 /** Loads the shell parser, once for all policies. */
-export async function loadShell(): Promise<void> {
+async function loadShell(): Promise<void> {
   if (judge !== undefined) return;
   const [{ parseShell }, { readShell, judgeShell }] = await Promise.all([
     import('../inspect/shell/parser.ts'),
@@ -40,6 +42,26 @@ export async function loadShell(): Promise<void> {
     const facts = judgeShell(reading);
     return { facts, programs: programsOf(reading, facts) };
   };
+}
+
+let sqlReader: ((text: string, dialect: SqlDialect) => SqlReading) | undefined;
+
+/**
+ * The statements of an SQL text.
+ * @throws Error when the reader is not loaded: the decision is then a denial
+ */
+export function readStatements(text: string, dialect: SqlDialect): SqlReading {
+  if (sqlReader === undefined) throw new Error('the SQL reader is not loaded');
+  return sqlReader(text, dialect);
+}
+
+async function loadSql(): Promise<void> {
+  sqlReader ??= (await import('../inspect/sql/index.ts')).readSql;
+}
+
+/** Loads the readers of all other languages. */
+export async function loadReaders(): Promise<void> {
+  await Promise.all([loadShell(), loadSql()]);
 }
 
 const SYSTEM_PROGRAM = /^(?:\/usr(?:\/local)?|\/opt\/homebrew)?\/s?bin\/[^/\\]+$/;
@@ -60,4 +82,5 @@ function programsOf({ commands }: ShellReading, facts: ShellFacts): readonly She
 /** Loads what rules need before they can judge: `loadPolicy` does so; who uses `compilePolicy` awaits it. */
 export async function loadEngines(policy: { readonly rules: readonly CompiledRule[] }): Promise<void> {
   if (policy.rules.some((rule) => rule.facts.has('shell'))) await loadShell();
+  if (policy.rules.some((rule) => rule.facts.has('sql'))) await loadSql();
 }

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../model/json.ts';
-import { loadShell } from './engines.ts';
+import { loadReaders } from './engines.ts';
 import { callOf, issuesOf, policyOf } from './testing.ts';
 
 type Outcome = true | false | 'error';
 
-beforeAll(loadShell);
+beforeAll(loadReaders);
 
 function truth(when: string, x: Json | undefined): Outcome {
   const call = callOf({ args: x === undefined ? {} : { x } });

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../model/json.ts';
-import { loadShell } from './engines.ts';
+import { loadReaders } from './engines.ts';
 import { callOf, issuesOf, policyOf } from './testing.ts';
 
 type Outcome = 'hit' | 'miss' | 'error';
 
-beforeAll(loadShell);
+beforeAll(loadReaders);
 
 /** What allow, deny and a rule without an effect make of one value; each is told apart by what it does. */
 function outcomes(matcher: string, value: Json | undefined): { allow: Outcome | 'no'; deny: Outcome; none: Outcome } {

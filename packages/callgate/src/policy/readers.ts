@@ -1,5 +1,6 @@
-import { readSql, type SqlDialect, type SqlReading } from '../inspect/sql/index.ts';
-import { judgeCommand, type JudgedShell } from './engines.ts';
+import type { SqlDialect } from '../inspect/sql/dialects.ts';
+import type { SqlReading } from '../inspect/sql/index.ts';
+import { judgeCommand, type JudgedShell, readStatements } from './engines.ts';
 import { openReadings, type Readings } from './readings.ts';
 
 /** Readers of texts in other languages, shared by all rules of a policy. */
@@ -19,7 +20,7 @@ export function openReaders(): Readers {
     shell: (subject) => (typeof subject === 'string' ? lines.read(subject) : lists.read(JSON.stringify(subject))),
     sql(text, dialect) {
       let readings = sqls.get(dialect);
-      if (readings === undefined) sqls.set(dialect, (readings = openReadings((sql) => readSql(sql, dialect))));
+      if (readings === undefined) sqls.set(dialect, (readings = openReadings((sql) => readStatements(sql, dialect))));
       return readings.read(text);
     },
     forget() {

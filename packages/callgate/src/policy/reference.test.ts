@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Decision } from '../model/decision.ts';
 import type { Json } from '../model/json.ts';
 import { readSql } from '../inspect/sql/index.ts';
-import { judgeCommand, loadShell } from './engines.ts';
+import { judgeCommand, loadReaders } from './engines.ts';
 import { combine, tightenOnly } from './layers.ts';
 import { callOf, type CallParts, policyOf } from './testing.ts';
 
@@ -134,7 +134,7 @@ function facts() {
   };
 }
 
-beforeAll(loadShell);
+beforeAll(loadReaders);
 
 test('first match, polarity and obligations agree with a naive reading of the rules', () => {
   fc.assert(

@@ -1,5 +1,5 @@
 import { flag, type Keys, scalar, type Shape, text, textOrTexts } from './schema-shape.ts';
-import { SQL_CLASSES, SQL_DIALECTS } from '../inspect/sql/index.ts';
+import { SQL_CLASSES, SQL_DIALECTS } from '../inspect/sql/dialects.ts';
 import { COMPARISONS, SAME_COMPARISONS, SHELL_FACTS } from './words.ts';
 
 const operator: Shape = { kind: 'ref', name: 'operator', to: () => operators };

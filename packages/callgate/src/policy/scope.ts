@@ -24,7 +24,8 @@ export type Fact =
   | 'intent'
   | 'http'
   /** The shell parser, which is loaded for nothing else. */
-  | 'shell';
+  | 'shell'
+  | 'sql';
 
 /** What compiling a rule's conditions needs from outside, and what it finds out on the way. */
 export interface Scope {

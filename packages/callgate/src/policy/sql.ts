@@ -1,4 +1,5 @@
-import { SQL_CLASSES, SQL_DIALECTS, type SqlReading, type SqlStatement } from '../inspect/sql/index.ts';
+import { SQL_CLASSES, SQL_DIALECTS } from '../inspect/sql/dialects.ts';
+import type { SqlReading, SqlStatement } from '../inspect/sql/index.ts';
 import type { NodePath, OneOrMany, TypedDoc } from './document-types.ts';
 import type { Glob } from './glob.ts';
 import { suggest } from './nearest.ts';
@@ -46,6 +47,7 @@ export function compileSql(
     reportAt(path)('CG_POLICY_EMPTY', 'sql does not say what it wants', `name one of: ${KEYS.slice(0, -1).join(', ')}`);
   const test: StatementTest = (statement) => allTrue(tests, (one) => one(statement));
   const { readers } = scope;
+  scope.uses('sql');
   return (text) => (text.length > LONGEST ? TOO_LONG : quantified(readers.sql(text, dialect), all, test));
 }
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../model/json.ts';
-import { loadShell } from './engines.ts';
+import { loadReaders } from './engines.ts';
 import { callOf, type CallParts, issuesOf, policyOf } from './testing.ts';
 
 type Outcome = true | false | 'error';
 
-beforeAll(loadShell);
+beforeAll(loadReaders);
 
 function truth(when: string, parts: CallParts = {}): Outcome {
   const rule = (effect: string): string => ` - {id: r, match: {tool: run}, when: ${when}, effect: ${effect}}`;

@@ -54,3 +54,7 @@ export const LEXICONS: Readonly<Record<SqlDialect, Lexicon>> = {
   mssql: { ...ANSI, nestedComments: true, brackets: 'doubled', hashInNames: true },
   oracle: { ...ANSI, qQuotes: true, hashInNames: true },
 };
+
+/** From harmless to worst. */
+export const SQL_CLASSES = ['read', 'write', 'ddl', 'admin', 'dangerous'] as const;
+export type SqlClass = (typeof SQL_CLASSES)[number];

@@ -4,8 +4,8 @@ import { readStatement, type SqlStatement } from './statement.ts';
 import { type SqlTokens, tokenizeSql } from './tokens.ts';
 
 export type { SqlDanger } from './dangers.ts';
-export { SQL_DIALECTS, type SqlDialect } from './dialects.ts';
-export { SQL_CLASSES, type SqlClass, type SqlKind, type SqlStatement } from './statement.ts';
+export { SQL_CLASSES, SQL_DIALECTS, type SqlClass, type SqlDialect } from './dialects.ts';
+export { type SqlKind, type SqlStatement } from './statement.ts';
 export { type SqlToken, tokenizeSql } from './tokens.ts';
 
 export interface SqlReading {

@@ -1,5 +1,5 @@
 import { findDangers, isHard, type SqlDanger } from './dangers.ts';
-import type { SqlDialect } from './dialects.ts';
+import { SQL_CLASSES, type SqlClass, type SqlDialect } from './dialects.ts';
 import { isOp, isWord, type Lexeme, nameOf } from './lexemes.ts';
 import { findTables } from './tables.ts';
 import { judgeCondition } from './where.ts';
@@ -20,10 +20,6 @@ export type SqlKind =
   | 'show'
   | 'use'
   | 'other';
-
-/** From harmless to worst. */
-export const SQL_CLASSES = ['read', 'write', 'ddl', 'admin', 'dangerous'] as const;
-export type SqlClass = (typeof SQL_CLASSES)[number];
 
 export interface SqlStatement {
   readonly kind: SqlKind;
