@@ -82,6 +82,7 @@ function description(set: FileSet, state: TrustState): string {
   lines.push(...section('Environment variables it would set or read', variables(set)));
   lines.push(...section('Other settings', settings(set)));
   lines.push(...section('What its policy would let pass', permissions(set)));
+  lines.push(...section('What its policy would change in calls and results', changes(set)));
   return `${lines.join('\n')}\n\nHash: ${set.hash}\n`;
 }
 
@@ -154,6 +155,22 @@ function ruleLine({ id, effect, match, args, when }: RuleDoc): string {
     when === undefined ? '' : ` when ${typeof when === 'string' ? when : JSON.stringify(when)}`,
   ].join('');
   return `${effect} ${id}: ${JSON.stringify(match)}${conditions}`;
+}
+
+const CHANGING = ['set', 'clamp', 'redact'] as const;
+
+/** What rules put into messages, also those without an effect. */
+function changes(set: FileSet): string[] {
+  if (set.policy === undefined) return [];
+  return [set.policy, ...set.included].flatMap(({ path, text }) =>
+    (readDocument(path, text).policy.rules ?? []).flatMap(({ id, match, obligations = [] }) =>
+      obligations.flatMap((duty) =>
+        CHANGING.flatMap((kind) =>
+          duty[kind] === undefined ? [] : [`${id}: ${JSON.stringify(match)} ${kind} ${JSON.stringify(duty[kind])}`],
+        ),
+      ),
+    ),
+  );
 }
 
 function nothingToTrust(directory: string): CallgateError {
