@@ -8,7 +8,7 @@ import { loadReaders } from './engines.ts';
 import type { FindInclude } from './includes.ts';
 import { lint } from './lint.ts';
 import { mutate } from './mutate-run.ts';
-import { OPTIONS } from './testing.ts';
+import { callOf, OPTIONS } from './testing.ts';
 
 const directory = new URL('../../../../policies/', import.meta.url);
 const textOf = (file: string): string => readFileSync(new URL(file, directory), 'utf8');
@@ -95,6 +95,32 @@ describe('asi-strict.yaml', () => {
       if (decision.effect !== 'allow') for (const id of one.name.match(categories) ?? []) attacked.add(id);
     expect(ids.filter((id) => !tagged.has(id))).toEqual([]);
     expect(ids.filter((id) => !attacked.has(id))).toEqual([]);
+  });
+});
+
+describe('redact-pii.yaml', () => {
+  test.each([
+    ['write to Ann.Lee+x@mail.example.co.uk.', 'write to [e-mail].'],
+    ['card 4111 1111 1111 1111, thanks', 'card [card], thanks'],
+    ['4111-1111-1111-1111 and 5500000000000004', '[card] and [card]'],
+    ['amex 378282246310005', 'amex [card]'],
+    ['ssn 536-22-8726', 'ssn [ssn]'],
+    ['call +49 (0)30 1234 5678 or (415) 555-2671', 'call [phone] or [phone]'],
+    ['call +14155552671 or 415-555-2671', 'call [phone] or [phone]'],
+    ['order 411111111111 of 2026-11-21 12:30', 'order 411111111111 of 2026-11-21 12:30'],
+    ['never 000-22-8726, 666-22-8726, 536-00-8726', 'never 000-22-8726, 666-22-8726, 536-00-8726'],
+    [
+      'a @ b, 1.2.3.4, 10 + 20, v415.5.2, 41111111111111110000',
+      'a @ b, 1.2.3.4, 10 + 20, v415.5.2, 41111111111111110000',
+    ],
+  ])('turns %j into %j', (text, masked) => {
+    const { policy } = load('redact-pii.yaml');
+    const { obligations } = policy.decide(callOf({ direction: 'result', args: {} }));
+    const patterns = obligations.filter((duty) => duty.kind === 'redact');
+    expect(patterns).toHaveLength(4);
+    expect(patterns.reduce((rest, { pattern, replacement }) => pattern?.replace(rest, replacement) ?? rest, text)).toBe(
+      masked,
+    );
   });
 });
 
