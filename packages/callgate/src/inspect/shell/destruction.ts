@@ -1,7 +1,8 @@
-import { GIT_VALUED, hasOption, isBroadPath, operandsOf, subcommandOf, textsOf } from './arguments.ts';
+import { codeOf, GIT_VALUED, hasOption, isBroadPath, operandsOf, subcommandOf, textsOf } from './arguments.ts';
 import type { ShellCommand } from './reading.ts';
 
-const DISK = /^\/dev\/(?:sd|hd|vd|xvd|nvme|mmcblk|disk|rdisk|mapper\/|md|dm-|loop|mem|kmem|port)/;
+const DISK =
+  /^\/dev\/(?:sd|hd|vd|xvd|nvme|mmcblk|disk|rdisk|mapper\/|md|dm-|loop|mem|kmem|port)|^\/proc\/sysrq-trigger$/;
 
 /** Why a command destroys what is hard to get back; undefined when it does not. */
 export function destruction(command: ShellCommand, commands: readonly ShellCommand[]): string | undefined {
@@ -28,6 +29,8 @@ const rm: Judge = (texts, command) => {
   if (broad !== undefined) return `deletes ${broad}`;
   if (command.words.some((word, index) => index > 0 && word.glob && /^\S*(?:^|\/)\*+$/.test(word.text)))
     return 'deletes by a bare *';
+  const isFed = command.via.some((name) => /^(?:xargs|g?find|fd|fdfind|parallel)$/.test(name));
+  if (isFed && texts.some((text) => text === '\0')) return 'deletes whatever is found';
   return texts.some((text) => text.startsWith('-') && text.includes('\0'))
     ? 'deletes with options nobody can know'
     : undefined;
@@ -39,6 +42,14 @@ const removeItem: Judge = (texts) => {
   const broad = texts.find((text) => /(?:^|[\\/])\*(?:\.\*)?$/.test(text) || isBroadPath(text));
   return broad === undefined ? undefined : `deletes ${broad}`;
 };
+
+/** SQL handed to a client, on the line or as a here-document. */
+const sqlClient: Judge = (_texts, command) =>
+  /\b(?:drop\s{1,20}(?:table|database|schema|user|role|view|index|tablespace)|truncate\s{1,20}(?:table\s{1,20})?\w|delete\s{1,20}from\s{1,20}[\w."`]{1,200}\s{0,20}(?:;|$))/im.test(
+    codeOf(command),
+  )
+    ? 'SQL that deletes'
+    : undefined;
 
 const fdisk: Judge = (texts) =>
   hasOption(texts, 'l', 'list') || operandsOf(texts).length === 0 ? undefined : 'changes a partition table';
@@ -73,9 +84,14 @@ const git: Judge = (texts) => {
     case 'filter-branch':
     case 'filter-repo':
       return 'rewrites history';
+    case 'switch':
+      return hasOption(rest, 'f', 'force', 'discard-changes') ? 'throws away uncommitted work' : undefined;
+    case 'worktree':
+      return rest[0] === 'remove' && hasOption(rest, 'f', 'force') ? 'throws away uncommitted work' : undefined;
     case 'checkout':
     case 'restore':
-      return rest.includes('.') && (name === 'restore' || rest.includes('--')) && !rest.includes('--staged')
+      return (rest.includes('.') && !rest.includes('--staged')) ||
+        (name === 'checkout' && hasOption(rest, 'f', 'force'))
         ? 'throws away uncommitted work'
         : undefined;
     case 'branch':
@@ -235,6 +251,17 @@ const PROGRAMS: Readonly<Record<string, Judge>> = {
   gh: firstIs(/^(?:repo|release|secret|gist|run|workflow|cache) delete\b/, 'deletes on GitHub'),
   heroku: firstIs(/^(?:apps:destroy|pg:reset|addons:destroy)/, 'destroys an app'),
   'redis-cli': (texts) => (texts.some((text) => /^flush(?:all|db)$/i.test(text)) ? 'empties a database' : undefined),
+  psql: sqlClient,
+  mysql: sqlClient,
+  mariadb: sqlClient,
+  sqlite3: sqlClient,
+  sqlcmd: sqlClient,
+  'clickhouse-client': sqlClient,
+  duckdb: sqlClient,
+  mongo: (texts) =>
+    /\b(?:dropDatabase|drop|deleteMany|remove)\s*\(/.test(texts.join(' ')) ? 'empties a database' : undefined,
+  mongosh: (texts) =>
+    /\b(?:dropDatabase|drop|deleteMany|remove)\s*\(/.test(texts.join(' ')) ? 'empties a database' : undefined,
   dropdb: always('deletes a database'),
   dropuser: always('deletes a database user'),
   mysqladmin: firstIs(/\bdrop\b/, 'deletes a database'),

@@ -1,4 +1,4 @@
-import type { ShellWord } from './variables.ts';
+import { type ShellWord, unknownWord } from './variables.ts';
 
 /** Variables whose value another program runs as a command. */
 const COMMAND_VARIABLES = new Set(
@@ -9,7 +9,25 @@ const COMMAND_VARIABLES = new Set(
 );
 /** Keys of git's configuration that hold a command. */
 const GIT_COMMANDS =
-  /^(?:core\.(?:pager|editor|sshcommand|fsmonitor|askpass|gitproxy)|sequence\.editor|diff\.external|(?:pager|alias|filter|difftool|mergetool|credential|gpg|diff|merge|trailer|uploadpack|remote|man)\..*(?:cmd|command|clean|smudge|helper|program|textconv|driver|hook|packobjectshook)|(?:pager|alias)\.[^=]*)$/i;
+  /^(?:core\.(?:pager|editor|sshcommand|fsmonitor|askpass|gitproxy)|sequence\.editor|diff\.external|(?:pager|alias|filter|difftool|mergetool|credential|gpg|diff|merge|trailer|uploadpack|remote|man)\..*(?:cmd|command|clean|smudge|helper|program|textconv|driver|hook|packobjectshook|uploadpack|receivepack|vcs|update|path)|(?:pager|alias)\.[^=]*|(?:tar|browser|sendemail|interactive|submodule)\..*(?:cmd|command|diffilter|difffilter|smtpserver|update|path))$/i;
+/** Keys that name files with commands or settings in them. */
+const GIT_FILES =
+  /^(?:core\.hookspath|include\.path|includeif\..*|init\.templatedir|protocol\.ext\.allow|url\..*insteadof)$/i;
+
+/** Variables that load code into other programs, or say where programs and their settings are looked for. */
+const LOADING_VARIABLES =
+  /^(?:LD_(?:PRELOAD|LIBRARY_PATH|AUDIT)|DYLD_\w+|BASH_ENV|ENV|BASH_FUNC_.*|GIT_(?:EXEC_PATH|TEMPLATE_DIR|CONFIG(?:_\w+)?)|PERL5(?:OPT|LIB)|PYTHONSTARTUP|RUBYOPT|JAVA_TOOL_OPTIONS)$/;
+const SYSTEM_PATH = /^(?:\/usr(?:\/local)?|\/opt\/homebrew|\/snap)?\/s?bin$/;
+
+/** Whether assigning `value` to `name` changes what the programs of the text are, so that their names say nothing. */
+export function changesPrograms(name: string, value: string): boolean {
+  if (name === 'NODE_OPTIONS') return /(?:^|\s)(?:-r|--(?:require|import|loader|experimental-loader))/.test(value);
+  if (name === 'PS4') return /[$`]/.test(value);
+  if (name !== 'PATH') return LOADING_VARIABLES.test(name);
+  // What stands behind the old PATH is looked at last.
+  const before = value.split(/:?\/\0/)[0]!;
+  return before !== '' && before.split(':').some((directory) => !SYSTEM_PATH.test(directory));
+}
 
 /** Whether assigning `name` hands a command to other programs. */
 export const isCommandVariable = (name: string) => COMMAND_VARIABLES.has(name);
@@ -66,7 +84,7 @@ const MOST_CALLS = 32;
 export function shellInCode(code: string): string[] {
   const found: string[] = [];
   const calls = code.matchAll(
-    /(?:system|popen|exec|execSync|spawn|spawnSync|call|run|check_output|check_call|getoutput|getstatusoutput|shell_exec|passthru|proc_open|shell\s{1,4}script|Popen|execvp?e?|spawnlp?)\s{0,4}\(?\s{0,4}\[?\s{0,4}(?:f|r|b)?("|'|`)((?:\\[\s\S]|(?!\1)[^\\]){1,4096})\1((?:\s{0,4},\s{0,4}["'][^"']{0,200}["']){0,20})/g,
+    /(?:system|popen|exec|execSync|spawn|spawnSync|call|run|check_output|check_call|getoutput|getstatusoutput|shell_exec|passthru|proc_open|shell\s{1,4}script|Popen|execvp?e?|spawnlp?|os\.execute)\s{0,4}\(?\s{0,4}\[?\s{0,4}(?:f|r|b)?("|'|`)((?:\\[\s\S]|(?!\1)[^\\]){1,4096})\1((?:\s{0,4},\s{0,4}["'][^"']{0,200}["']){0,20})/g,
   );
   for (const call of calls) {
     if (found.length >= MOST_CALLS) break;
@@ -101,10 +119,12 @@ export function commandArguments(program: string, words: readonly ShellWord[]): 
           '--rsh-command',
           '--info-script',
           '--new-volume-script',
+          '--rmt-command',
           '-I',
           '-F',
         ]),
-        ...matching(words, /^--checkpoint-action=exec=([\s\S]+)$/),
+        ...glued(words, '-I'),
+        ...matching(words, /^--checkpoint-[a-z]+=exec=([\s\S]+)$/),
         ...matching(words, /^exec=([\s\S]+)$/),
       ];
     case 'rsync':
@@ -116,36 +136,110 @@ export function commandArguments(program: string, words: readonly ShellWord[]): 
     case 'view':
       return valuesOf(words, ['-c', '--cmd'])
         .concat(matching(words, /^(\+:?!?[\s\S]+)$/))
-        .flatMap((word) => stripped(word, /^\+?:?!([\s\S]+)$/));
+        .flatMap(editorCommand);
     case 'sqlite3':
       return words.flatMap((word) => stripped(word, /^\s*\.(?:shell|system)\s+([\s\S]+)$/));
     case 'psql':
     case 'mysql':
     case 'mariadb':
-      return words.flatMap((word) => stripped(word, /^\s*\\!\s*([\s\S]+)$/));
+      return words.flatMap((word) => stripped(word, /^\s*(?:\\!|system\s)\s*([\s\S]+)$/));
     case 'tmux':
       return words.slice(2).filter(({ text }) => /\s/.test(text));
     case 'screen':
-      return words.slice(1).filter(({ text }) => /\s/.test(text));
+      return words.length > 2 ? [unknownWord()] : [];
     case 'sed':
     case 'gsed':
-      return words.flatMap((word) => stripped(word, /^(?:\d+|\$)?e\s+([\s\S]+)$/));
+      return words.slice(1).flatMap(sedCommand);
     case 'sort':
       return valuesOf(words, ['--compress-program']);
     case 'man':
-      return valuesOf(words, ['-P', '--pager']);
+      return [...valuesOf(words, ['-P', '--pager', '--html']), ...glued(words, '-P'), ...glued(words, '-H')];
     case 'zip':
       return valuesOf(words, ['-TT', '--unzip-command']);
+    case 'mapfile':
+    case 'readarray':
+      return valuesOf(words, ['-C']);
+    case 'hash':
+      return words.some(({ text }) => text === '-p') ? [unknownWord()] : [];
+    case 'enable':
+      return words.some(({ text }) => text === '-f') ? [unknownWord()] : [];
+    case 'rg':
+      return valuesOf(words, ['--pre', '--hostname-bin']);
+    case 'less':
+      return words.some(({ text }) => /^\+[\s\S]*[!|]/.test(text)) ? [unknownWord()] : [];
+    case 'make':
+    case 'gmake':
+      return [
+        ...matching(words, /^SHELL=([\s\S]+)$/),
+        ...(words.some(({ text }, at) => text.startsWith('--ev') || (text === '-' && words[at - 1]?.text === '-f'))
+          ? [unknownWord()]
+          : []),
+      ];
+    case 'npm':
+      return valuesOf(words, ['--script-shell', 'script-shell']);
+    case 'scp':
+    case 'sftp':
+      return [
+        ...valuesOf(words, ['-S', '-D']),
+        ...words.flatMap((word) =>
+          stripped(word, /^(?:-o)?\s*(?:ProxyCommand|LocalCommand|KnownHostsCommand)[\s=]+([\s\S]+)$/i),
+        ),
+      ];
+    case 'socat':
+      return matching(words, /^(?:exec|system|shell):([\s\S]+)$/i);
+    case 'ansible':
+      return valuesOf(words, ['-a', '--args']);
+    case 'emacs':
+      return words.some(({ text }) => /^--?(?:eval|execute|load|l|f|funcall|script)\b/.test(text))
+        ? [unknownWord()]
+        : [];
     case 'gdb':
+      if (words.some(({ text }) => text === '--args')) return [unknownWord()];
       return words.flatMap((word) => stripped(word, /^!?(?:shell\s+|!)([\s\S]+)$/));
     default:
-      return [];
+      return LAUNCHERS.has(program) && words.length > 2 ? [unknownWord()] : [];
   }
 }
+
+/** Programs that run others, by options that are not read here. */
+const LAUNCHERS = new Set(
+  (
+    'bwrap proot perf pssh parallel-ssh pdsh mosh xterm gnome-terminal konsole alacritty kitty dtach daemonize capsh ' +
+    'start-stop-daemon expect tclsh'
+  ).split(' '),
+);
+
+/** What an editor's `-c` runs: `:!cmd`, and whatever else of its commands leaves the editor. */
+function editorCommand(word: ShellWord): ShellWord[] {
+  const plain = stripped(word, /^\+?:?!([\s\S]+)$/);
+  if (plain.length > 0) return plain;
+  return /!|system|\b(?:ter|py|lua|perl|ruby|mz|tcl|so|exe|norm|mak|gr)/i.test(word.text) ? [unknownWord()] : [];
+}
+
+/** What sed runs: its command `e`, and the flag `e` of a substitution. */
+function sedCommand(word: ShellWord): ShellWord[] {
+  const script = { ...word, text: word.text.replace(/^(?:--expression=|-e)/, '') };
+  if (
+    /(?:^|[\s;{}\d/$!,])s([^\w\s])(?:\\[\s\S]|(?!\1)[^\\]){0,1000}\1(?:\\[\s\S]|(?!\1)[^\\]){0,1000}\1[0-9gpiImM]{0,20}e/.test(
+      script.text,
+    )
+  )
+    return [unknownWord()];
+  return stripped(script, /^(?:[\d$,~!\s]|\/[^/]*\/)*e\s+([\s\S]+)$/);
+}
+
+/** The value glued to a short option: `-Icmd`. */
+const glued = (words: readonly ShellWord[], option: string) =>
+  words.flatMap((word) =>
+    word.text.startsWith(option) && word.text.length > option.length
+      ? [{ ...word, text: word.text.slice(option.length) }]
+      : [],
+  );
 
 function gitCommands(words: readonly ShellWord[]): ShellWord[] {
   const found: ShellWord[] = [];
   const add = (key: string, word: ShellWord, value: string) => {
+    if (GIT_FILES.test(key)) found.push(unknownWord());
     if (!GIT_COMMANDS.test(key)) return;
     if (/^alias\./i.test(key) && !value.startsWith('!')) return;
     found.push({ ...word, text: value.replace(/^!/, '') });
@@ -159,9 +253,14 @@ function gitCommands(words: readonly ShellWord[]): ShellWord[] {
   });
   const config = words.findIndex(({ text }) => text === 'config');
   const operands = config < 0 ? [] : words.slice(config + 1).filter(({ text }) => !text.startsWith('--'));
+  if (operands[0]?.text === 'set') operands.shift();
+  // Settings and programs of git's own that come from elsewhere.
+  if (words.some(({ text }) => /^--(?:config-env|exec-path=)/.test(text))) found.push(unknownWord());
   if (operands.length >= 2) add(operands[0]!.text, operands[1]!, operands[1]!.text);
   const has = (name: string) => words.some(({ text }) => text === name);
-  if (has('rebase')) found.push(...valuesOf(words, ['-x', '--exec']));
+  if (has('rebase') || has('difftool')) found.push(...valuesOf(words, ['-x', '--exec']), ...glued(words, '-x'));
+  if (has('clone')) found.push(...valuesOf(words, ['-u']));
+  if (has('grep')) found.push(...glued(words, '-O'));
   if (has('bisect') && has('run')) found.push(joinAfter(words, 'run'));
   if (has('foreach')) found.push(joinAfter(words, 'foreach'));
   if (has('filter-branch')) found.push(...words.filter((_, at) => words[at - 1]?.text.endsWith('-filter') === true));
@@ -173,6 +272,7 @@ function gitCommands(words: readonly ShellWord[]): ShellWord[] {
       '--exec',
       '--open-files-in-pager',
       '--extcmd',
+      '--sendmail-cmd',
     ]),
   );
   for (const word of words) {
@@ -198,9 +298,12 @@ function valuesOf(words: readonly ShellWord[], options: readonly string[]): Shel
   const found: ShellWord[] = [];
   words.forEach((word, at) => {
     const next = words[at + 1];
-    if (options.includes(word.text) && next !== undefined) found.push(next);
-    const long = options.find((option) => option.startsWith('--') && word.text.startsWith(`${option}=`));
-    if (long !== undefined) found.push({ ...word, text: word.text.slice(long.length + 1) });
+    const equals = word.text.indexOf('=');
+    const name = equals < 0 ? word.text : word.text.slice(0, equals);
+    // GNU's and git's long options may be cut short.
+    const isLong = name.startsWith('--') && name.length > 4 && options.some((option) => option.startsWith(name));
+    if (isLong && equals > 0) found.push({ ...word, text: word.text.slice(equals + 1) });
+    else if ((isLong || options.includes(word.text)) && next !== undefined) found.push(next);
   });
   return found;
 }

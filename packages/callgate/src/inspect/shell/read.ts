@@ -1,5 +1,12 @@
 import { constantOutputOf } from './constants.ts';
-import { commandArguments, isCommandVariable, isInterpreter, programTexts, shellInCode } from './hidden.ts';
+import {
+  changesPrograms,
+  commandArguments,
+  isCommandVariable,
+  isInterpreter,
+  programTexts,
+  shellInCode,
+} from './hidden.ts';
 import {
   programName,
   type ShellAssignment,
@@ -228,6 +235,7 @@ class Reader {
     const only = items.length === 1 && !items[0]!.glob ? items[0]! : unknownWord(items.flatMap(({ from }) => from));
     const body = forked(scope);
     body.variables.set(command.name, only);
+    if (changesPrograms(command.name, only.text)) this.#dynamic = true;
     this.#statements(command.script, body);
     scope.variables.join(body.variables);
   }
@@ -272,7 +280,21 @@ class Reader {
       scope.variables.set(name, next);
       if (scope.quiet) continue;
       this.#assignments.push({ name, value: next });
-      if (isCommandVariable(name)) this.#script(next, { ...forked(scope), via: [...scope.via, name] });
+      this.#environment(name, next, scope);
+    }
+  }
+
+  /** A variable that other programs run, or that changes what they are. */
+  #environment(name: string, value: ShellWord, scope: Scope): void {
+    if (changesPrograms(name, value.text)) this.#dynamic = true;
+    if (isCommandVariable(name)) this.#script(value, { ...forked(scope), via: [...scope.via, name] });
+  }
+
+  /** `env NAME=value program`, `sudo NAME=value program`. */
+  #assigned(words: readonly ShellWord[], scope: Scope): void {
+    for (const word of words.slice(1)) {
+      const match = /^([A-Za-z_][\w.%]*)(?:\(\))?=([\s\S]*)$/.exec(word.text);
+      if (match !== null) this.#environment(match[1]!, { ...word, text: match[2]! }, scope);
     }
   }
 
@@ -305,6 +327,7 @@ class Reader {
         return;
       }
       if (inner.keeps) this.#emit(program, words, redirects, scope);
+      if (ASSIGNS.has(program)) this.#assigned(words.slice(0, words.length - (inner.words?.length ?? 0)), scope);
       scope = { ...scope, via: [...scope.via, program] };
       for (const script of inner.scripts ?? []) {
         if (!inner.keeps) this.#carry(redirects, scope);
@@ -473,6 +496,7 @@ class Reader {
     }
     if (program === 'printf') {
       if (words[1]?.text === '-v') scope.variables.forget(words[2]?.text ?? '_');
+      if (words[1]?.text === '-v' && changesPrograms(words[2]?.text ?? '', words[3]?.text ?? '')) this.#dynamic = true;
       return;
     }
     if (program === 'shift') scope.variables.positional = 'unknown';
@@ -592,6 +616,7 @@ class Reader {
   }
 }
 
+const ASSIGNS = new Set(['env', 'sudo', 'doas']);
 const RISKY = new Set(
   'rm rmdir dd mkfs shred wipefs find sh bash zsh dash eval curl wget nc ncat sudo doas chmod chown mv cp git docker kubectl python python3 perl node'.split(
     ' ',

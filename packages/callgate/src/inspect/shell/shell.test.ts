@@ -490,6 +490,96 @@ describe('says so when it cannot know what runs', () => {
   });
 });
 
+describe('sees programs that others are told to run', () => {
+  it.each([
+    'env GIT_PAGER="rm -rf /" git log',
+    'sudo GIT_SSH_COMMAND="rm -rf /" git fetch',
+    'git grep -O"rm -rf /" x',
+    'git difftool -x "rm -rf /"',
+    'git rebase "-xrm -rf /" main',
+    'git clone -u "rm -rf /" x y',
+    'git clone --upload-pac="rm -rf /" x',
+    'git config set core.sshCommand "rm -rf /"',
+    'git -c tar.x.command="rm -rf /" archive',
+    'git -c interactive.diffFilter="rm -rf /" add -p',
+    'tar -xf x "-Irm -rf /"',
+    'tar --to-comm="rm -rf /" -xf x',
+    'tar cf x y --checkpoint=1 --checkpoint-act=exec="rm -rf /"',
+    'sort --compress-prog="rm -rf /" x',
+    'sed --expression="1e rm -rf /" f',
+    'man "-Prm -rf /" x',
+    'rg --pre "rm -rf /" x',
+    'make SHELL="rm -rf /"',
+    'npm --script-shell="rm -rf /" run x',
+    'scp -o ProxyCommand="rm -rf /" a b:',
+    'socat - SYSTEM:"rm -rf /"',
+    'ansible all -a "rm -rf /"',
+    'ls | entr rm -rf /',
+    'valgrind rm -rf /',
+    'setpriv --reuid 0 rm -rf /',
+    'sshpass -p x ssh h rm -rf /',
+    'mysql -e "system rm -rf /"',
+    `lua -e "os.execute('rm -rf /')"`,
+    'find / -exec rm {} +',
+    'find / -print0 | xargs -0 rm -f',
+    'git checkout .',
+    'git checkout -f',
+    'git switch --discard-changes main',
+    'git worktree remove --force x',
+    'psql -c "DROP TABLE users"',
+    'mysql -e "drop database prod"',
+    'psql <<EOF\nDELETE FROM users;\nEOF',
+    'echo c > /proc/sysrq-trigger',
+  ])('%s', (text) => expect(claims(text)).toContain('destructive'));
+
+  it.each([
+    'PATH=/tmp git status',
+    'export PATH=/tmp:$PATH; git status',
+    'env PATH=. git status',
+    'for PATH in /tmp; do git status; done',
+    'printf -v PATH /tmp; git status',
+    'LD_PRELOAD=./x.so ls',
+    'env LD_PRELOAD=./x.so ls',
+    'export BASH_ENV=x; bash -c ls',
+    'GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.pager GIT_CONFIG_VALUE_0=x git log',
+    'GIT_EXEC_PATH=/tmp git status',
+    'git --exec-path=/tmp status',
+    'git --config-env=core.pager=X log',
+    'git -c core.hooksPath=/tmp commit',
+    'git -c include.path=/tmp/x status',
+    'NODE_OPTIONS="--require ./x.js" node y.js',
+    "PS4='$(rm -rf /)' bash -xc ls",
+    "sed 's/x/rm/e' f",
+    'vim -c "call system(1)"',
+    'vim -c "r !x"',
+    'less "+!x" y',
+    'make --eval="x:;y"',
+    'bwrap --bind / / rm -rf /',
+    'gdb --args rm -rf /',
+    'xterm -e rm -rf /',
+    'emacs -batch --eval "(x)"',
+    'hash -p /bin/rm ls; ls x',
+  ])('cannot know what %s runs', (text) => expect(judge(text).dynamic).toBe(true));
+
+  it.each([
+    'export PATH=$PATH:/opt/x/bin; ls',
+    'PATH=/usr/local/bin:/usr/bin:$PATH ls',
+    'NODE_OPTIONS=--max-old-space-size=4096 node x.js',
+    'env NAME=value ls',
+    'sed -n "s/a/b/p" file',
+    'sed "s/some/thing else/" file',
+    'git -c user.name=x commit -m y',
+    'git checkout main',
+    'git grep -n x',
+    'tar -czf x.tgz dir',
+    'vim +12 file',
+    'psql -c "select * from drops"',
+  ])('but knows %s', (text) => {
+    const { destructive, dynamic } = judge(text);
+    expect({ destructive, dynamic }).toEqual({ destructive: false, dynamic: false });
+  });
+});
+
 describe('says what it could not read', () => {
   it.each([
     ['if', /not shell/],
