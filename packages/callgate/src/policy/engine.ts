@@ -3,9 +3,10 @@ import type { Call, Direction } from '../model/call.ts';
 import type { Decision, Effect, Obligation } from '../model/decision.ts';
 import type { FieldPath } from './field.ts';
 import { openPlanCache } from './plan-cache.ts';
+import { openPossibleUnder } from './prefixes.ts';
 import type { CompiledRule } from './rule.ts';
 import type { Combine } from './document-types.ts';
-import { type Possible, possibleEffects, type Static, staticCall, underPrefix } from './visible.ts';
+import { type Possible, possibleEffects, type Static, staticCall } from './visible.ts';
 import { matchesNames, mayMatch, type Named, type Target } from './target.ts';
 import { Unsure } from './truth.ts';
 
@@ -105,6 +106,13 @@ export function openEngine({ written, base, combine }: EngineRules, fallback: (n
     cache.set(named, plan);
     return plan;
   };
+  const possibleUnder = openPossibleUnder(rules, (concerned, known) => {
+    try {
+      return possibleEffects(build(concerned, known), staticCall(known, OPEN_URI));
+    } finally {
+      for (const forget of forgets) forget();
+    }
+  });
   return {
     judge(call) {
       const plan = planOf(call);
@@ -124,15 +132,7 @@ export function openEngine({ written, base, combine }: EngineRules, fallback: (n
         for (const forget of forgets) forget();
       }
     },
-    possibleUnder(known, prefix) {
-      const named: Static = { ...known, uri: prefix };
-      const concerned = rules.flatMap((rule) => underPrefix(rule, named, prefix));
-      try {
-        return possibleEffects(build(concerned, named), staticCall(named, OPEN_URI));
-      } finally {
-        for (const forget of forgets) forget();
-      }
-    },
+    possibleUnder,
     pathsNeeded: (named) => planOf(named).paths,
     concerns: (direction, server, method, tool, wanted) =>
       rules.some((rule) => wanted(rule) && mayMatch(rule.target, direction, server, method, tool)),

@@ -6,6 +6,14 @@ const MAX_DECODING = 4;
  * `file:///project/%2e%2e/secret` passes no rule for `file:///project/*`.
  */
 export function uriForms(uri: string): readonly string[] {
+  if (uri !== last.uri) last = { uri, forms: formsOf(uri) };
+  return last.forms;
+}
+
+/** Every rule asks for the same URI. */
+let last: { readonly uri: string; readonly forms: readonly string[] } = { uri: '', forms: formsOf('') };
+
+function formsOf(uri: string): readonly string[] {
   const forms = [uri];
   let decoded = uri;
   for (let round = 0; round < MAX_DECODING; round++) {

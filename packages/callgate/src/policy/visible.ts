@@ -1,8 +1,7 @@
 import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import type { Plan } from './engine.ts';
-import type { CompiledRule } from './rule.ts';
-import { coversMethod, type Named } from './target.ts';
+import type { Named } from './target.ts';
 import { Unsure } from './truth.ts';
 
 /** Effects that calls of one kind can come to; `abstain` where a layer may have nothing to say. */
@@ -70,25 +69,8 @@ export function isHopeless(possible: Possible): boolean {
   return [...possible].every((effect) => effect === 'deny' || effect === 'abstain');
 }
 
-/**
- * A rule as it counts for all resources whose URI begins with `prefix`: not at all, as it is, or with a condition that is
- * open.
- */
-export function underPrefix(rule: CompiledRule, named: Named, prefix: string): readonly CompiledRule[] {
-  const { target } = rule;
-  if (!target.directions.has(named.direction) || !coversMethod(target, named.direction, named.method)) return [];
-  if (target.server !== undefined && !target.server.test(named.server)) return [];
-  const { resource } = target;
-  if (resource === undefined) return [rule];
-  const isAll = resource.patterns.some(
-    (pattern) =>
-      pattern.prefix !== undefined &&
-      (pattern.prefix === '' || (rule.effect !== 'allow' && prefix.startsWith(pattern.prefix))),
-  );
-  return [isAll ? rule : { ...rule, condition: OPEN }];
-}
-
-const OPEN = (): never => {
+/** A condition that depends on what is not known yet. */
+export const OPEN = (): never => {
   throw UNBOUND;
 };
 
