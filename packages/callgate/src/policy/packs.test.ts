@@ -46,6 +46,13 @@ test('the README of the packs has a line for each', () => {
   for (const pack of packs) expect(page).toContain(`| [${pack.replace(/\.yaml$/, '')}](${pack}) |`);
 });
 
+test('all packs load together: no id is in two of them', () => {
+  const ids = packs
+    .filter((name) => name !== 'defence-in-depth.yaml')
+    .flatMap((name) => load(name, true).policy.rules.map((rule) => rule.name));
+  expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+});
+
 describe.each(packs)('%s', (name) => {
   test('says above the first rule what it is for', () => {
     expect(textOf(name)).toMatch(/^# \S/);
