@@ -46,12 +46,16 @@ test('the README of the packs has a line for each', () => {
   for (const pack of packs) expect(page).toContain(`| [${pack.replace(/\.yaml$/, '')}](${pack}) |`);
 });
 
-test('all packs load together: no id is in two of them', () => {
-  const ids = packs
-    .filter((name) => name !== 'defence-in-depth.yaml')
-    .flatMap((name) => load(name, true).policy.rules.map((rule) => rule.name));
-  expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
-});
+test.each(['first', 'deny-overrides'])(
+  'the packs that are no whole policies load together, combined by %s',
+  (combine) => {
+    const whole = ['starter', 'minimal', 'observe', 'allow-list', 'asi-strict', 'defence-in-depth'];
+    const imports = packs.filter((name) => !whole.includes(name.replace('.yaml', '')));
+    const text = `version: 1\ncombine: ${combine}\nimports: ${JSON.stringify(imports)}\nrules: []`;
+    const include: FindInclude = (_from, file) => ({ file, text: textOf(file), sha256: '' });
+    expect(compilePolicy([{ file: 'all.yaml', text }], { ...OPTIONS, include }).rules.length).toBeGreaterThan(70);
+  },
+);
 
 describe.each(packs)('%s', (name) => {
   test('says above the first rule what it is for', () => {
