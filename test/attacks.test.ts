@@ -360,3 +360,52 @@ describe('a policy of a repository that nobody has trusted', () => {
     expect(stage.seen).not.toContain('curl');
   });
 });
+
+describe('a budget', () => {
+  const CAPPED = `version: 1
+rules:
+  - id: pay
+    match: { tool: pay }
+    effect: allow
+    obligations: [{ budget: { amount: args.amount, max: 100 } }, { clamp: { amount: { min: 40 } } }]
+`;
+
+  it('is spent by what leaves, where an edit makes more of it than the call said', async () => {
+    const stage = await new Stage(CAPPED).ready();
+    for (let id = 1; id <= 4; id++) stage.calls(id, 'pay', { arguments: { amount: 0 } });
+    await stage.settled();
+    expect(stage.reached.filter((line) => line.includes('"amount":40'))).toHaveLength(2);
+    expect(stage.seen).toContain('20 is left, and this takes 40');
+  });
+
+  it('is not got back by a retry that says less with the state of a call that said more', async () => {
+    const stage = await new Stage(CAPPED).ready();
+    stage.calls(1, 'pay', { arguments: { amount: 90 } });
+    await stage.got('"id":1,');
+    stage.says({ jsonrpc: '2.0', id: 1, result: { resultType: 'input_required', requestState: 'signed: 90' } });
+    await stage.settled();
+    for (const [id, amount] of [
+      [2, 1000],
+      [3, 40],
+      [4, 40],
+    ])
+      stage.calls(id as number, 'pay', { arguments: { amount }, requestState: 'signed: 90' });
+    await stage.settled();
+    expect(stage.reached.filter((line) => line.includes('requestState'))).toEqual([expect.stringContaining('"id":3,')]);
+    expect(stage.seen).toContain('10 is left, and this takes 90');
+  });
+});
+
+it('a rule on findings sees the answers of a retry and members beside the arguments', async () => {
+  const stage = await new Stage(`version: 1
+rules:
+  - { id: no-secrets, match: { tool: "*" }, when: 'findings.exists(f, f.class == "secret")', effect: deny }
+  - { id: all, match: { tool: "*" }, effect: allow }
+`).ready();
+  stage.calls(1, 'send', { arguments: {}, inputResponses: { a: { content: { key: SECRET } } }, requestState: 's' });
+  stage.calls(2, 'send', { arguments: {}, _meta: { note: SECRET } });
+  stage.calls(3, 'send', { arguments: { note: 'plain' } });
+  expect(await stage.got('"plain"')).toBe(true);
+  expect(stage.reached.join()).not.toContain(SECRET);
+  expect(stage.seen).toContain('(rule \\"no-secrets\\")');
+});
