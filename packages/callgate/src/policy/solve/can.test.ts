@@ -150,6 +150,55 @@ describe('can a call that fits a goal be allowed?', () => {
   });
 });
 
+describe('what is many', () => {
+  const one = `args: { x: { in: [a] } }`;
+
+  it('is asked for every element by an allow rule, and for one by others of the same words', () => {
+    const rules = ` - { id: a, match: { tool: t }, ${one}, effect: allow }
+ - { id: q, match: { tool: t }, ${one}, effect: ask }`;
+    const found = can(set(rules), compileGoal('args.x.exists(e, e == "a")', OPTIONS), options, 'ask');
+    expect(found.answer).toBe('yes');
+    const args = found.answer === 'yes' ? (found.witness.args as { x: string[] }) : { x: [] };
+    expect(args.x.length).toBeGreaterThan(1);
+    expect(args.x).toContain('a');
+  });
+
+  it('is a difference where one element and every element differ', () => {
+    const before = set(` - { id: a, match: { tool: t }, ${one}, effect: allow }`, 'version: 1\ndefault: allow');
+    const after = set(` - { id: d, match: { tool: t }, ${one}, effect: deny }`, 'version: 1\ndefault: allow');
+    expect(differences(before, after, options).witnesses.length).toBeGreaterThan(0);
+  });
+
+  it('holds as long as it takes', () => {
+    const words = ['a', 'b', 'c'].map((word) => `{ any: { equals: ${word} } }`).join(', ');
+    const rules = ` - { id: a, match: { tool: t }, args: { x: { allOf: [${words}] } }, effect: allow }`;
+    expect(ask(rules, 'tool == "t"').answer).not.toBe('no');
+  });
+});
+
+it('finds each kind of difference, also behind others of the same calls', () => {
+  const deny = ' - { id: r0, match: { tool: t }, args: { y: { exists: false } }, effect: deny }\n';
+  const note = ` - { id: r1, match: { tool: t, annotations: { readOnlyHint: true } }, args: { y: { startsWith: b } },
+     obligations: [{ log: { message: m } }], onError: ask }`;
+  const nothing = ' - { id: z, match: { tool: zz }, effect: allow }';
+  const head = 'version: 1\ndefault: allow';
+  const found = differences(set(nothing, head), set(deny + note, head), options);
+  expect(found.witnesses.map(({ outcomes }) => outcomes[1]?.effect)).toContain('deny');
+});
+
+it.each(['method == "sampling/createMessage"', 'direction == "result"', 'method != "tools/call"'])(
+  'proves nothing of messages it does not look at: %s',
+  (goal) => {
+    const rules = ' - { id: a, match: { method: sampling/createMessage, direction: request }, effect: allow }';
+    expect(ask(rules, goal)).toMatchObject({ answer: 'unknown' });
+  },
+);
+
+it('reads a written-out dollar as the policy does', () => {
+  const rules = ` - { id: a, match: { tool: t }, args: { x: '$\${PROJECT}' }, effect: allow }`;
+  expect(ask(rules, 'tool == "t"').answer).toBe('yes');
+});
+
 it('stops when its time is over, and then cannot tell', () => {
   const rules = Array.from(
     { length: 40 },

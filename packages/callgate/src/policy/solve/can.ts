@@ -19,6 +19,9 @@ export interface AnalysisOptions {
 }
 
 const MOST_CHANGES = 64;
+/** What a goal asks that may be about other messages than those that are searched, and what is about these. */
+const OTHER_MESSAGES = /(?<![.\w])(?:method|direction|result)(?!\w)/;
+const CALLS = /^(?:method == "(?:tools\/call|prompts\/get|resources\/read)"|direction == "call")$/;
 
 /**
  * Compiles a goal: an expression of the language over calls, such as `tool == "run" && args.command.contains("rm")`.
@@ -51,6 +54,8 @@ export function can(
   });
   const [witness] = found.witnesses;
   if (witness !== undefined) return { answer: 'yes', witness };
+  if (goal.atoms.some(({ text }) => OTHER_MESSAGES.test(text) && !CALLS.test(text)))
+    return { answer: 'unknown', why: ['only calls of tools, prompts and resources are looked at'] };
   return found.isComplete ? { answer: 'no' } : { answer: 'unknown', why: found.why };
 }
 
@@ -78,7 +83,7 @@ export function differences(before: CompiledPolicy, after: CompiledPolicy, optio
 /** Variables as the policy puts them in; one that is not set stays as it is written. */
 function expandOf({ variables }: CompileOptions): Expand {
   return (text) =>
-    text.replaceAll(/\$\{([\w.]{1,100})\}/g, (whole, name: string) =>
-      Object.hasOwn(variables, name) ? (variables[name] ?? whole) : whole,
+    text.replaceAll(/\$\$\{|\$\{([\w.]{1,100})\}/g, (whole, name: string | undefined) =>
+      name === undefined ? '${' : Object.hasOwn(variables, name) ? (variables[name] ?? whole) : whole,
     );
 }

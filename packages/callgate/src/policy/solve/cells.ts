@@ -20,9 +20,9 @@ export function cellsOf(hints: readonly Hint[], deadline?: Deadline): Cells {
   const numbers = numberCells(hints.flatMap((hint) => hint.numbers));
   const samples = hints.flatMap((hint) => hint.samples);
   const scalars: Json[] = [...texts.values, ...numbers, true, false, null];
-  // In `args` a list is what its elements are, in `when` it is of the wrong type: one element shows both.
-  const lists = [...texts.values, ...numbers].map((value): Json => [value]);
   const empty = Object.create(null) as { readonly [key: string]: Json };
+  // In `args` a list is what its elements are, in `when` it is of the wrong type. Longer ones are put together from these.
+  const lists = [...scalars, empty].map((value): Json => [value]);
   return { values: [...scalars, ...samples, undefined, ...lists, [], empty], isComplete: texts.isComplete };
 }
 

@@ -48,6 +48,7 @@ const SEVERITY: Readonly<Record<string, number>> = { deny: 3, ask: 2, defer: 1, 
 /** As many examples of one kind of value are kept: others may do where one does not. */
 const MOST_EXAMPLES = 12;
 const MOST_OPTIONS = 4_096;
+const MOST_LISTS = 48;
 
 /** One problem for each kind of call that the rules and the goal tell apart by its names. */
 export function* problemsOf(
@@ -57,6 +58,7 @@ export function* problemsOf(
   deadline: Deadline,
 ): Generator<Problem> {
   const rules = [...policies.flatMap((policy) => policy.rules), ...(goal === undefined ? [] : [goal])];
+  for (const rule of rules) name(rule);
   const hints = openHints(expand);
   const factHints = rules.flatMap((rule) => rule.atoms.map((atom) => hints(rule, atom)));
   const namesOf = (fact: 'server' | 'tool' | 'prompt' | 'resource'): ReturnType<typeof nameCells> => {
@@ -104,9 +106,21 @@ function openHints(expand: Expand): (rule: CompiledRule, atom: Atom) => Hint {
   };
 }
 
-/** Atoms that say the same are one. */
+/**
+ * Atoms that say the same are one, if they are asked alike: of what is many, an allow rule wants every one, and any other rule
+ * one.
+ */
 export function keyOf(atom: Atom): string {
-  return `${String(atom.path[2] ?? '')} ${atom.text}`;
+  const known = KEYS.get(atom);
+  if (known === undefined) throw new Error(`an atom of no rule: ${atom.text}`);
+  return known;
+}
+
+const KEYS = new WeakMap<Atom, string>();
+
+function name(rule: CompiledRule): void {
+  for (const atom of rule.atoms)
+    KEYS.set(atom, `${rule.effect === 'allow' ? 'every' : 'one'} ${String(atom.path[2] ?? '')} ${atom.text}`);
 }
 
 function hintOf(rule: CompiledRule, atom: Atom, expand: Expand): Hint {
@@ -194,8 +208,9 @@ function problemOf(
   const ofAtom = new Map<string, Variable>();
   for (const [id, { field, atoms }] of exact) {
     const cells = cellsOf(loose.get(id) ?? [], deadline);
-    isComplete &&= cells.isComplete;
-    const variable = { id, options: optionsOf(cells.values, field, atoms, named) };
+    const { options, areAll } = optionsOf(cells.values, field, atoms, named);
+    isComplete &&= cells.isComplete && areAll;
+    const variable = { id, options };
     variables.set(id, variable);
     for (const { atom } of atoms) ofAtom.set(keyOf(atom), variable);
   }
@@ -236,17 +251,27 @@ function optionsOf(
   field: FieldPath,
   atoms: readonly { readonly rule: CompiledRule; readonly atom: Atom }[],
   named: Named,
-): readonly Option[] {
+): { readonly options: readonly Option[]; readonly areAll: boolean } {
   const options = new Map<string, { values: (Json | undefined)[]; answers: Map<string, Answer> }>();
-  for (const value of values.slice(0, MOST_OPTIONS)) {
+  const lists: (readonly Json[])[] = [];
+  const add = (value: Json | undefined): void => {
     const call = callWith(named, [[field, value]]);
     const answers = new Map(atoms.map(({ rule, atom }) => [keyOf(atom), answer(rule, atom, call)]));
     const signature = [...answers.values()].join();
     const known = options.get(signature);
     if (known === undefined) options.set(signature, { values: [value], answers });
     else if (known.values.length < MOST_EXAMPLES) known.values.push(value);
-  }
-  return [...options.values()];
+    if (!Array.isArray(value) || value.length === 0 || seen.has(signature)) return;
+    seen.add(signature);
+    lists.push(value as readonly Json[]);
+  };
+  const seen = new Set<string>();
+  for (const value of values.slice(0, MOST_OPTIONS)) add(value);
+  // An atom wants every element or one, so what two lists answer says what they answer together: until nothing is new.
+  for (let first = 0; first < lists.length && lists.length <= MOST_LISTS; first++)
+    for (let second = 0; second < first && lists.length <= MOST_LISTS; second++)
+      add([...(lists[first] as readonly Json[]), ...(lists[second] as readonly Json[])]);
+  return { options: [...options.values()], areAll: values.length <= MOST_OPTIONS && lists.length <= MOST_LISTS };
 }
 
 export function answer(rule: CompiledRule, atom: Atom, call: Call): Answer {

@@ -78,9 +78,10 @@ export function search(request: Search): Found {
       for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
         const key = JSON.stringify(leaf.outcomes);
         if (witnesses.has(key)) continue;
-        const witness = realised(problem, leaf.chosen, contexts, request, deadline);
-        if (witness === undefined) why.add('a kind of call that might fit could not be tried');
-        else witnesses.set(JSON.stringify(witness.outcomes), witness);
+        const witness = realised(problem, leaf, contexts, request, deadline);
+        const isMeant = witness !== undefined && JSON.stringify(witness.outcomes) === key;
+        if (!isMeant) why.add('a kind of call that might fit could not be tried');
+        if (witness !== undefined) witnesses.set(JSON.stringify(witness.outcomes), witness);
         if (witnesses.size >= request.most) {
           why.add('enough was found');
           return found();
@@ -162,14 +163,16 @@ function outcomeOf(
   return decided;
 }
 
-/** A concrete call of a kind; undefined when none of those tried fits. */
+/** A concrete call of a kind; where none of those tried has its outcomes, another that fits. */
 function realised(
   problem: Problem,
-  chosen: ReadonlyMap<string, Option>,
+  { chosen, outcomes }: Leaf,
   contexts: readonly CallContext[],
   request: Search,
   deadline: Deadline,
 ): Witness | undefined {
+  const meant = JSON.stringify(outcomes);
+  let other: Witness | undefined;
   const axes: (readonly [FieldPath, readonly (Json | undefined)[]])[] = [];
   for (const variable of problem.variables) {
     const option = chosen.get(variable.id);
@@ -179,13 +182,17 @@ function realised(
   let tries = 0;
   for (const fields of choicesOf(axes)) {
     for (const context of contexts) {
-      if (++tries > MOST_TRIES) return undefined;
+      if (++tries > MOST_TRIES) return other;
       deadline();
       const witness = witnessOf(callWith(problem.named, fields, context), request);
-      if (witness !== undefined) return smaller(witness, fields, context, problem, request);
+      if (witness === undefined) continue;
+      const isMeant = JSON.stringify(witness.outcomes) === meant;
+      // One is enough, of whatever kind.
+      if (isMeant || request.most === 1) return smaller(witness, fields, context, problem, request);
+      other ??= witness;
     }
   }
-  return undefined;
+  return other;
 }
 
 /** Without the fields that do not matter. */
