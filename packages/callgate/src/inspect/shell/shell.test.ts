@@ -609,6 +609,12 @@ describe('says what it could not read', () => {
 });
 
 describe('hostile texts end in bounded work', () => {
+  it('of a find that runs a find that runs a find', () => {
+    const start = performance.now();
+    judge('find -exec '.repeat(5_900));
+    expect(performance.now() - start).toBeLessThan(2_000);
+  });
+
   it.each([
     ['brackets', '('.repeat(65_536)],
     ['substitutions 1,000 deep', `${'$('.repeat(1_000)}ls${')'.repeat(1_000)}`],

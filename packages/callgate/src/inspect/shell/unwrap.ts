@@ -255,7 +255,8 @@ function findCommands(words: readonly ShellWord[]): ShellWord[][] {
     );
     const command = words.slice(at + 1, end < 0 ? words.length : end);
     commands.push(command.map(replaced));
-    if (end > 0) at = end;
+    if (end < 0) break;
+    at = end;
   }
   return commands;
 }
