@@ -59,10 +59,10 @@ describe('not in this version:', () => {
     expect(await client.until(() => client.stderr.includes(SECRET))).toBe(true);
   });
 
-  it('a tool that is denied is listed all the same, its description unread', async () => {
+  it('what a tool says about itself is unread, and it is listed as the server words it', async () => {
     const client = await start([process.execPath, peer('echo-server.mjs')]);
     const { result } = await client.request('tools/list');
-    expect(result?.tools?.map(({ name }) => name)).toContain('fork');
+    expect(result?.tools?.map(({ name }) => name)).toContain('echo');
   });
 
   it.runIf(process.platform === 'linux')(
