@@ -438,3 +438,10 @@ describe('any text', () => {
     expect(performance.now() - start).toBeLessThan(4000);
   });
 });
+
+describe('a comment that a carriage return ends', () => {
+  it.each(['generic', 'postgres', 'mysql', 'sqlite'] as const)('is doubtful in %s', (dialect) => {
+    expect(readSql('SELECT 1; -- x\rDROP TABLE t', dialect).ambiguous).toContain('carriage return');
+    expect(readSql('SELECT 1 -- x\r\nFROM t', dialect).ambiguous).toBeUndefined();
+  });
+});

@@ -73,7 +73,7 @@ function cutToken(cursor: Cursor, at: number, before: SqlToken | undefined): Cut
   const code = text.charCodeAt(at);
   if (isSpace(code) || isOddSpace(code)) return cutSpace(cursor, at);
   const pair = text.slice(at, at + 2);
-  if (pair === '--' && dashes(cursor, at)) return { kind: 'comment', end: lineEnd(text, at) };
+  if (pair === '--' && dashes(cursor, at)) return lineComment(cursor, at);
   if (pair === '/*') return cutComment(cursor, at);
   if (pair === '*/' && cursor.executing) {
     cursor.executing = false;
@@ -118,6 +118,14 @@ function lineEnd(text: string, at: number): number {
   return end < 0 ? text.length : end;
 }
 
+/** A comment up to the end of the line, which for Postgres is a bare carriage return too: what follows then runs. */
+function lineComment(cursor: Cursor, at: number): Cut {
+  const end = lineEnd(cursor.text, at);
+  if (/\r(?!$)/.test(cursor.text.slice(at, end)))
+    cursor.odd ??= 'it has a carriage return in a comment, which ends it for some databases';
+  return { kind: 'comment', end };
+}
+
 function cutComment(cursor: Cursor, at: number): Cut {
   const { text, lexicon, dialect } = cursor;
   const runs = /^\/\*M?!\d*/.exec(text.slice(at, at + 12));
@@ -151,7 +159,7 @@ function cutComment(cursor: Cursor, at: number): Cut {
 }
 
 function cutHash(cursor: Cursor, at: number): Cut {
-  if (cursor.lexicon.hashComment) return { kind: 'comment', end: lineEnd(cursor.text, at) };
+  if (cursor.lexicon.hashComment) return lineComment(cursor, at);
   if (cursor.dialect === 'generic') cursor.fork ??= 'a #, which starts a comment in MySQL only';
   return cursor.lexicon.hashInNames ? cutWord(cursor, at) : { kind: 'op', end: at + 1 };
 }
