@@ -1,5 +1,5 @@
 import * as nodeModule from 'node:module';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 import { CallgateError } from '../model/error.ts';
 import { ALIASES, COMMANDS, HINTS, type Command } from './commands.ts';
 import { printError, type Io } from './terminal.ts';

@@ -6,7 +6,7 @@ import { existingHome } from '../config/home.ts';
 import type { Direction } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
-import type { Recorded } from '../policy/replay.ts';
+import type { Recorded } from '../policy/tools/replay.ts';
 import { CallgateError } from '../model/error.ts';
 import { withHome, type Io } from './terminal.ts';
 

@@ -9,7 +9,7 @@ import {
   type ImportSource,
 } from '../policy/import/index.ts';
 import { PolicyError, type PolicySource } from '../policy/index.ts';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 import { complain, readSources } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
 

@@ -1,5 +1,5 @@
-import type { LintFinding } from '../policy/lint.ts';
-import { lint } from '../policy/lint.ts';
+import type { LintFinding } from '../policy/tools/lint.ts';
+import { lint } from '../policy/tools/lint.ts';
 import { complain, filesOf, loadPolicyFiles, shownPlace } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
 

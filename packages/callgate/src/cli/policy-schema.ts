@@ -1,4 +1,4 @@
-import { toJsonSchema } from '../policy/schema-json.ts';
+import { toJsonSchema } from '../policy/document/schema-json.ts';
 import { EXIT, type Io, parseFlags } from './terminal.ts';
 
 /** `callgate policy schema`: prints the JSON Schema of a policy file, for editors. */

@@ -2,7 +2,7 @@ import { matchesName } from '../evidence/calls.ts';
 import { openReplay, type Replayed } from '../gate/replay.ts';
 import type { Effect } from '../model/decision.ts';
 import { CallgateError } from '../model/error.ts';
-import type { Recorded } from '../policy/replay.ts';
+import type { Recorded } from '../policy/tools/replay.ts';
 import { openSource } from './evidence-source.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';

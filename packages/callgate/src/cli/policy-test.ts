@@ -2,11 +2,18 @@ import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { includesOnDisk } from '../config/includes.ts';
 import { CallgateError } from '../model/error.ts';
-import { type CaseFile, readCases } from '../policy/cases.ts';
-import { CASE_VARIABLES, callsOf, type CaseResult, type Coverage, coverageOf, runCases } from '../policy/cases-run.ts';
+import { type CaseFile, readCases } from '../policy/tools/cases.ts';
+import {
+  CASE_VARIABLES,
+  callsOf,
+  type CaseResult,
+  type Coverage,
+  coverageOf,
+  runCases,
+} from '../policy/tools/cases-run.ts';
 import type { CompiledPolicy, CompileOptions, Issue, PolicySource } from '../policy/index.ts';
-import { type Mutants, mutate, type Survivor } from '../policy/mutate-run.ts';
-import { openPlaces } from '../policy/places.ts';
+import { type Mutants, mutate, type Survivor } from '../policy/tools/mutate-run.ts';
+import { openPlaces } from '../policy/document/places.ts';
 import { shownCall } from './policy-call.ts';
 import { loadEngines } from '../policy/index.ts';
 import { complain, compileSources, readSources, sha256 } from './policy-files.ts';

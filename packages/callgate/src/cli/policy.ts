@@ -1,5 +1,5 @@
 import { CallgateError } from '../model/error.ts';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 import { VERBS } from './policy-verbs.ts';
 import type { Io } from './terminal.ts';
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { CallgateError, messageOf } from '../model/error.ts';
 import type { Place } from '../model/error.ts';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 
 /** The world as a command sees it; handed in, so that tests need no process. */
 export interface Io {

@@ -5,9 +5,9 @@ import type { FileSet } from '../config/project.ts';
 import { readTrust, recordTrust, revokeTrust, trustOf } from '../config/trust.ts';
 import type { TrustState } from '../config/trust.ts';
 import { CallgateError } from '../model/error.ts';
-import { readDocument } from '../policy/document.ts';
-import type { RuleDoc } from '../policy/document-types.ts';
-import { PolicyError } from '../policy/issue.ts';
+import { readDocument } from '../policy/document/document.ts';
+import type { RuleDoc } from '../policy/document/document-types.ts';
+import { PolicyError } from '../policy/document/issue.ts';
 import { confirm, EXIT, parseFlags, printable, table, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 

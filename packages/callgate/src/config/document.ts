@@ -1,7 +1,7 @@
 import type { LineCounter, Node, Pair } from 'yaml';
 import type { Place } from '../model/error.ts';
 import type { Issue } from './issues.ts';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 import type { TextFile } from './read.ts';
 import { SECTIONS, SERVER_KEYS, SERVER_NAME, SETTINGS } from './settings.ts';
 import type { ServerKey, Value } from './settings.ts';

@@ -4,7 +4,7 @@ import type { Place } from '../model/error.ts';
 import type { ConfigRequest, Source, SourceKind } from './config.ts';
 import type { ConfigDocument, Written } from './document.ts';
 import type { Issue } from './issues.ts';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 import type { FileSet } from './project.ts';
 import { environmentName, OTHER_VARIABLES, SETTINGS } from './settings.ts';
 import type { Value } from './settings.ts';

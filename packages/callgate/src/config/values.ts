@@ -1,5 +1,5 @@
 import type { Issue } from './issues.ts';
-import { didYouMean } from '../policy/nearest.ts';
+import { didYouMean } from '../policy/document/nearest.ts';
 import type { Setting, Value } from './settings.ts';
 
 type Checked = { readonly value: Value } | { readonly issue: Issue };

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Json } from '../model/json.ts';
-import type { Recorded } from '../policy/replay.ts';
+import type { Recorded } from '../policy/tools/replay.ts';
 import { policyOf } from '../policy/testing.ts';
 import { openReplay, type Replay, type Replayed, type ReplayOptions } from './replay.ts';
 

@@ -1,7 +1,7 @@
 import type { BudgetObligation, Decision, Effect, Obligation } from '../model/decision.ts';
 import { messageOf } from '../model/error.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
-import { ReplayCall, type Recorded } from '../policy/replay.ts';
+import { ReplayCall, type Recorded } from '../policy/tools/replay.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { memoryBudgets } from '../state/budgets.ts';
 import { memoryLimits } from '../state/limits.ts';

@@ -1,6 +1,6 @@
 import type { ClampObligation, SetObligation } from '../model/decision.ts';
 import { ExactNumber, type Json } from '../model/json.ts';
-import { compareNumbers, type Numeric } from '../policy/numbers.ts';
+import { compareNumbers, type Numeric } from '../policy/condition/numbers.ts';
 import { ARRAY, NULL, NUMBER, OBJECT, type Tape } from '../protocol/nodes.ts';
 import { encodeUtf8, quoted, type Edit } from '../protocol/splice.ts';
 import { elements, member, numberAt } from '../protocol/tape.ts';

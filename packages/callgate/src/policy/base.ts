@@ -1,4 +1,4 @@
-import type { PolicyDoc } from './document-types.ts';
+import type { PolicyDoc } from './document/document-types.ts';
 import { OPERATIONS } from './methods.ts';
 
 /** File name of the base layer, where a decision's rule is traced to its source. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Decision } from '../model/decision.ts';
 import type { Json } from '../model/json.ts';
-import type { Combine } from './document-types.ts';
+import type { Combine } from './document/document-types.ts';
 import { ceiling, combine, tightenOnly } from './layers.ts';
 import { callOf, type CallParts, issuesOf, policyOf } from './testing.ts';
 

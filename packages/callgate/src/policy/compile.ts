@@ -1,7 +1,7 @@
 import { compileDocuments, type CompiledPolicy, type CompileOptions, type PolicySource } from './compile-documents.ts';
-import { readDocument } from './document.ts';
+import { readDocument } from './document/document.ts';
 import { spliceIncludes } from './includes.ts';
-import { compilePattern } from './pattern.ts';
+import { compilePattern } from './condition/pattern.ts';
 
 export type { CompiledPolicy, CompileOptions, PolicyLayer, PolicySource } from './compile-documents.ts';
 

@@ -1,14 +1,14 @@
 import { messageOf } from '../model/error.ts';
 import type { Call, Direction } from '../model/call.ts';
 import type { Decision, Effect, Obligation } from '../model/decision.ts';
-import type { FieldPath } from './field.ts';
+import type { FieldPath } from './condition/field.ts';
 import { openPlanCache } from './plan-cache.ts';
-import { openPossibleUnder } from './prefixes.ts';
+import { openPossibleUnder } from './condition/prefixes.ts';
 import type { CompiledRule } from './rule.ts';
-import type { Combine } from './document-types.ts';
+import type { Combine } from './document/document-types.ts';
 import { type Possible, possibleEffects, type Static, staticCall } from './visible.ts';
 import { matchesNames, mayMatch, type Named, type Target } from './target.ts';
-import { Unsure } from './truth.ts';
+import { Unsure } from './condition/truth.ts';
 
 /** A layer that has nothing to say on a call, but may still add obligations. */
 export interface Abstention {

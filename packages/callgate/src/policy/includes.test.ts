@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compilePolicy } from './compile.ts';
 import type { FindInclude } from './includes.ts';
-import { PolicyError } from './issue.ts';
+import { PolicyError } from './document/issue.ts';
 import { loadPolicy } from './load.ts';
 import { callOf, OPTIONS } from './testing.ts';
 

@@ -1,6 +1,6 @@
-import type { IncludeDoc, NodePath } from './document-types.ts';
-import type { PolicyDocument } from './document.ts';
-import type { Issue } from './issue.ts';
+import type { IncludeDoc, NodePath } from './document/document-types.ts';
+import type { PolicyDocument } from './document/document.ts';
+import type { Issue } from './document/issue.ts';
 
 /** Files that one policy may be spread over, how deep they may include each other, and how much text they may have. */
 export const MAX_INCLUDED = 64;

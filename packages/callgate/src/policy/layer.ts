@@ -1,8 +1,8 @@
 import type { Call } from '../model/call.ts';
 import type { Obligation } from '../model/decision.ts';
-import type { Combine } from './document-types.ts';
+import type { Combine } from './document/document-types.ts';
 import { openEngine, type Verdict } from './engine.ts';
-import type { FieldPath } from './field.ts';
+import type { FieldPath } from './condition/field.ts';
 import type { CompiledRule } from './rule.ts';
 import type { Named } from './target.ts';
 import type { Possible, Static } from './visible.ts';

@@ -2,7 +2,7 @@ import type { Call } from '../model/call.ts';
 import type { Decision, Obligation, ShadowDecision } from '../model/decision.ts';
 import type { CompiledPolicy } from './compile-documents.ts';
 import { severity, type Verdict } from './engine.ts';
-import type { FieldPath } from './field.ts';
+import type { FieldPath } from './condition/field.ts';
 import { openLayer, type PolicyLayer } from './layer.ts';
 import { isOperation } from './methods.ts';
 import type { CompiledRule } from './rule.ts';

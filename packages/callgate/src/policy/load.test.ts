@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compilePolicy } from './compile.ts';
-import { judgeCommand } from './engines.ts';
-import { PolicyError } from './issue.ts';
+import { judgeCommand } from './condition/engines.ts';
+import { PolicyError } from './document/issue.ts';
 import { type DocumentCache, loadPolicy } from './load.ts';
 import { callOf, OPTIONS } from './testing.ts';
 

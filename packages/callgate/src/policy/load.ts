@@ -1,11 +1,11 @@
 import { ExactNumber } from '../model/json.ts';
 import { compileDocuments, type CompiledPolicy, type CompileOptions, type PolicySource } from './compile-documents.ts';
-import type { PolicyDoc } from './document-types.ts';
-import type { PolicyDocument } from './document.ts';
-import { loadEngines } from './engines.ts';
+import type { PolicyDoc } from './document/document-types.ts';
+import type { PolicyDocument } from './document/document.ts';
+import { loadEngines } from './condition/engines.ts';
 import { type FindInclude, type IncludedFile, spliceIncludes } from './includes.ts';
-import { PolicyError } from './issue.ts';
-import type { Pattern } from './pattern.ts';
+import { PolicyError } from './document/issue.ts';
+import type { Pattern } from './condition/pattern.ts';
 
 /** Keeps what a policy text was read as, so that an unchanged one is not parsed again. Never throws. */
 export interface DocumentCache {
@@ -48,7 +48,7 @@ export async function loadPolicy(
       if (!(error instanceof PolicyError)) throw error;
     }
   }
-  const { readDocument } = await import('./document.ts');
+  const { readDocument } = await import('./document/document.ts');
   const { documents, texts } = spliceIncludes(sources, readDocument, options.include);
   const policy = await compileWithPatterns(documents, texts, options);
   for (const [index, document] of documents.entries()) {
@@ -76,7 +76,7 @@ export async function includedFiles(
   const remembered = (file: string, text: string): PolicyDocument | undefined =>
     cache === undefined ? undefined : rememberedDocument(file, text, cache);
   if (spliceIncludes([source], remembered, noting) === undefined) {
-    const { readDocument } = await import('./document.ts');
+    const { readDocument } = await import('./document/document.ts');
     spliceIncludes([source], readDocument, noting);
   }
   found.delete(source.file);
@@ -99,7 +99,7 @@ class DeferredPatterns {
 
   async compile(): Promise<void> {
     if (this.#patterns.length === 0) return;
-    const { compilePattern } = await import('./pattern.ts');
+    const { compilePattern } = await import('./condition/pattern.ts');
     for (const entry of this.#patterns) entry.pattern = compilePattern(entry.source);
   }
 }
@@ -125,7 +125,7 @@ async function compileWithPatterns(
       if (!isAsked) throw error;
     }
   }
-  const { compilePattern } = await import('./pattern.ts');
+  const { compilePattern } = await import('./condition/pattern.ts');
   return compileDocuments(documents, sources, options, compilePattern);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import type { BudgetObligation, Obligation } from '../model/decision.ts';
 import { ExactNumber, type Json } from '../model/json.ts';
-import { plainDecimal } from './amount.ts';
+import { plainDecimal } from './condition/amount.ts';
 import { combine, tightenOnly } from './layers.ts';
 import { callOf, issuesOf, policyOf } from './testing.ts';
 

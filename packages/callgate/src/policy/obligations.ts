@@ -7,11 +7,11 @@ import type {
   RateObligation,
   RedactObligation,
 } from '../model/decision.ts';
-import { compileBudget } from './amount.ts';
-import type { NodePath, ObligationDoc, RateDoc, RedactDoc } from './document-types.ts';
-import { parseField } from './field.ts';
-import { compileClamp, compileSet } from './rewrites.ts';
-import type { Report, Scope } from './scope.ts';
+import { compileBudget } from './condition/amount.ts';
+import type { NodePath, ObligationDoc, RateDoc, RedactDoc } from './document/document-types.ts';
+import { parseField } from './condition/field.ts';
+import { compileClamp, compileSet } from './condition/rewrites.ts';
+import type { Report, Scope } from './condition/scope.ts';
 
 type ReportAt = (path: NodePath) => Report;
 

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type CaseFile, readCases } from './cases.ts';
-import { CASE_VARIABLES, coverageOf, callsOf, runCases } from './cases-run.ts';
+import { type CaseFile, readCases } from './tools/cases.ts';
+import { CASE_VARIABLES, coverageOf, callsOf, runCases } from './tools/cases-run.ts';
 import { type CompiledPolicy, compilePolicy, type CompileOptions, type PolicySource } from './compile.ts';
-import { loadReaders } from './engines.ts';
+import { loadReaders } from './condition/engines.ts';
 import type { FindInclude } from './includes.ts';
-import { lint } from './lint.ts';
-import { mutate } from './mutate-run.ts';
+import { lint } from './tools/lint.ts';
+import { mutate } from './tools/mutate-run.ts';
 import { callOf, OPTIONS } from './testing.ts';
 
 const directory = new URL('../../../../policies/', import.meta.url);

@@ -2,13 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { BASE_POLICY, basePolicy } from './base.ts';
 import { compilePolicy } from './compile.ts';
-import { readDocument } from './document.ts';
+import { readDocument } from './document/document.ts';
 import { OBSERVE_POLICY } from './observe.ts';
-import { toJsonSchema } from './schema-json.ts';
-import { FUNCTIONS } from './expression-calls.ts';
-import { FACTS } from './expression-facts.ts';
+import { toJsonSchema } from './document/schema-json.ts';
+import { FUNCTIONS } from './condition/expression-calls.ts';
+import { FACTS } from './condition/expression-facts.ts';
 import { callOf, type CallParts, OPTIONS, policyOf } from './testing.ts';
-import { SHELL_FACTS } from './words.ts';
+import { SHELL_FACTS } from './document/words.ts';
 
 const directory = new URL('../../../../policies/', import.meta.url);
 const load = (file: string): ReturnType<typeof compilePolicy> =>

@@ -1,5 +1,5 @@
 import type { Direction } from '../model/call.ts';
-import type { Combine } from './document-types.ts';
+import type { Combine } from './document/document-types.ts';
 import { severity } from './engine.ts';
 import { isOperation, KNOWN_METHODS } from './methods.ts';
 import type { CompiledRule } from './rule.ts';

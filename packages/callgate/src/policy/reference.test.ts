@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Decision } from '../model/decision.ts';
 import type { Json } from '../model/json.ts';
 import { readSql } from '../inspect/sql/index.ts';
-import { judgeCommand, loadReaders } from './engines.ts';
+import { judgeCommand, loadReaders } from './condition/engines.ts';
 import { combine, tightenOnly } from './layers.ts';
 import { callOf, type CallParts, policyOf } from './testing.ts';
 

@@ -1,8 +1,8 @@
 import type { Principal } from '../model/principal.ts';
-import type { NodePath, RoleDoc } from './document-types.ts';
-import type { Glob } from './glob.ts';
-import { nearest } from './nearest.ts';
-import type { Report, Texts } from './scope.ts';
+import type { NodePath, RoleDoc } from './document/document-types.ts';
+import type { Glob } from './condition/glob.ts';
+import { nearest } from './document/nearest.ts';
+import type { Report, Texts } from './condition/scope.ts';
 import type { Names } from './target.ts';
 
 /** The roles of a principal: those it came with, those a policy gives it, and all that these include. */

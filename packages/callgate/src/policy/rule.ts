@@ -1,18 +1,18 @@
 import type { Effect, Obligation } from '../model/decision.ts';
-import type { NodePath, RuleDoc } from './document-types.ts';
-import { type Atom, atomsOf, type Branch, type ConditionTree, joined, leaf } from './atoms.ts';
-import type { FieldPath } from './field.ts';
-import { flow } from './flow.ts';
+import type { NodePath, RuleDoc } from './document/document-types.ts';
+import { type Atom, atomsOf, type Branch, type ConditionTree, joined, leaf } from './condition/atoms.ts';
+import type { FieldPath } from './condition/field.ts';
+import { flow } from './document/flow.ts';
 import { compileObligations, durationMs } from './obligations.ts';
-import { compileField } from './operators.ts';
-import { compileWhen } from './when.ts';
-import type { Condition, Fact, Report, Scope, Texts } from './scope.ts';
+import { compileField } from './condition/operators.ts';
+import { compileWhen } from './condition/when.ts';
+import type { Condition, Fact, Report, Scope, Texts } from './condition/scope.ts';
 import type { RoleTable } from './roles.ts';
 import { compileSchedule } from './schedule.ts';
-import { checkTags } from './tags.ts';
+import { checkTags } from './document/tags.ts';
 import { annotationsHold, compileTarget, type Target } from './target.ts';
-import { Unsure } from './truth.ts';
-import type { Root } from './under.ts';
+import { Unsure } from './condition/truth.ts';
+import type { Root } from './condition/under.ts';
 
 /** One rule, compiled. */
 export interface CompiledRule {

@@ -1,7 +1,7 @@
-import type { NodePath, ScheduleDoc } from './document-types.ts';
-import type { Condition, Report } from './scope.ts';
-import { compileZone, type ReadClock, type Weekday, WEEKDAYS } from './time.ts';
-import { type Truth, Unsure } from './truth.ts';
+import type { NodePath, ScheduleDoc } from './document/document-types.ts';
+import type { Condition, Report } from './condition/scope.ts';
+import { compileZone, type ReadClock, type Weekday, WEEKDAYS } from './condition/time.ts';
+import { type Truth, Unsure } from './condition/truth.ts';
 
 const DAY = 24 * 60;
 const UNKNOWN_TIME = new Unsure('the time is not known');

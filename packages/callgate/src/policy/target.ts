@@ -1,11 +1,11 @@
 import type { Call, Direction } from '../model/call.ts';
-import type { MatchDoc, NameDoc, NodePath, OneOrMany } from './document-types.ts';
-import { hasWildcard } from './glob.ts';
-import { nearest } from './nearest.ts';
+import type { MatchDoc, NameDoc, NodePath, OneOrMany } from './document/document-types.ts';
+import { hasWildcard } from './condition/glob.ts';
+import { nearest } from './document/nearest.ts';
 import { isOperation, isResourceMethod, KNOWN_METHODS, RESOURCE_METHODS } from './methods.ts';
-import type { Report, Texts } from './scope.ts';
-import { type Truth, Unsure } from './truth.ts';
-import { uriForms } from './uri.ts';
+import type { Report, Texts } from './condition/scope.ts';
+import { type Truth, Unsure } from './condition/truth.ts';
+import { uriForms } from './condition/uri.ts';
 
 /** Names that a rule matches. */
 export interface Names {

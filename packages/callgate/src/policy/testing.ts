@@ -1,7 +1,7 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
 import { type CompiledPolicy, compilePolicy, type CompileOptions } from './compile.ts';
-import { type Issue, PolicyError } from './issue.ts';
+import { type Issue, PolicyError } from './document/issue.ts';
 
 /** Options for tests: a home, a project, and a digest that is only as long as its text. */
 export const OPTIONS: CompileOptions = {

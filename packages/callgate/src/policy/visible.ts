@@ -2,7 +2,7 @@ import type { Call } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import type { Plan } from './engine.ts';
 import type { Named } from './target.ts';
-import { Unsure } from './truth.ts';
+import { Unsure } from './condition/truth.ts';
 
 /** Effects that calls of one kind can come to; `abstain` where a layer may have nothing to say. */
 export type Possible = ReadonlySet<Effect | 'abstain'>;

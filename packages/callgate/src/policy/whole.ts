@@ -1,6 +1,6 @@
-import type { Combine } from './document-types.ts';
-import type { PolicyDocument } from './document.ts';
-import type { Issue } from './issue.ts';
+import type { Combine } from './document/document-types.ts';
+import type { PolicyDocument } from './document/document.ts';
+import type { Issue } from './document/issue.ts';
 import { unreachableRules } from './reachable.ts';
 import type { CompiledRule } from './rule.ts';
 

@@ -1,5 +1,5 @@
 import type { PolicySource } from '../compile-documents.ts';
-import { compileZone, type Weekday, WEEKDAYS } from '../time.ts';
+import { compileZone, type Weekday, WEEKDAYS } from '../condition/time.ts';
 import { forHttp, forTools, type RequestTest as Test, takeTool } from './agentgate-api-requests.ts';
 import type { Imported, OutRule } from './emit.ts';
 import { type FieldReader, isFields, openFields } from './fields.ts';

@@ -1,6 +1,6 @@
 import type { Place } from '../../model/error.ts';
-import type { NodePath } from '../document-types.ts';
-import { suggest } from '../nearest.ts';
+import type { NodePath } from '../document/document-types.ts';
+import { suggest } from '../document/nearest.ts';
 import type { Fields, Foreign, Value } from './read.ts';
 import type { Draft } from './report.ts';
 

@@ -1,6 +1,6 @@
 import type { Effect } from '../../model/decision.ts';
 import { type CompiledPolicy, compilePolicy } from '../compile.ts';
-import { type Issue, PolicyError } from '../issue.ts';
+import { type Issue, PolicyError } from '../document/issue.ts';
 import { type CallParts, callOf, OPTIONS } from '../testing.ts';
 import { type ImportOptions, importPolicy, type ImportResult, type ImportSource } from './index.ts';
 

@@ -1,5 +1,5 @@
 import { compilePolicy, type PolicySource } from '../compile.ts';
-import { type Issue, PolicyError } from '../issue.ts';
+import { type Issue, PolicyError } from '../document/issue.ts';
 import { importAgentgate } from './agentgate.ts';
 import { importAgentgateApi } from './agentgate-api.ts';
 import { importCedar } from './cedar.ts';

@@ -1,5 +1,5 @@
 import { messageOf } from '../../model/error.ts';
-import type { NodePath } from '../document-types.ts';
+import type { NodePath } from '../document/document-types.ts';
 import { type FieldReader, openFields } from './fields.ts';
 import type { Foreign, Value } from './read.ts';
 import { toRe2 } from './regex.ts';

@@ -1,6 +1,6 @@
 import { messageOf } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
-import { compilePattern } from '../pattern.ts';
+import { compilePattern } from '../condition/pattern.ts';
 import type { Imported, OutRule } from './emit.ts';
 import { type FieldReader, openFields } from './fields.ts';
 import { readYaml } from './read.ts';

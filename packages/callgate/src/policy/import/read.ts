@@ -1,7 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { messageOf, type Place } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
-import type { NodePath } from '../document-types.ts';
+import type { NodePath } from '../document/document-types.ts';
 import type { Draft } from './report.ts';
 
 /** A value of a foreign file; maps have no prototype. */

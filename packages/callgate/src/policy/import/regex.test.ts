@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { compilePattern } from '../pattern.ts';
+import { compilePattern } from '../condition/pattern.ts';
 import { type Dialect, quotePattern, toRe2 } from './regex.ts';
 
 it('keeps what a pattern of another engine matches', () => {

@@ -1,4 +1,4 @@
-import { compilePattern } from '../pattern.ts';
+import { compilePattern } from '../condition/pattern.ts';
 
 /** Whose regular expressions the source has. */
 export type Dialect = 'js' | 'python' | 'rust';

@@ -1,5 +1,5 @@
 import type { Place } from '../../model/error.ts';
-import type { Issue } from '../issue.ts';
+import type { Issue } from '../document/issue.ts';
 
 /**
  * What became of one construct of the source. `same`: it means here what it meant there. `translated`: written otherwise,

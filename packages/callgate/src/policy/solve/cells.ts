@@ -1,6 +1,6 @@
 import type { Json } from '../../model/json.ts';
-import { calculate, compareNumbers, type Numeric } from '../numbers.ts';
-import { Unsure } from '../truth.ts';
+import { calculate, compareNumbers, type Numeric } from '../condition/numbers.ts';
+import { Unsure } from '../condition/truth.ts';
 import type { Hint } from './hints.ts';
 import { Unmodelled } from './pattern-language.ts';
 import { Algebra, type Deadline, exampleOf, type Regular, TooLarge } from './regular.ts';

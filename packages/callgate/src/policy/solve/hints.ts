@@ -1,8 +1,8 @@
 import type { Json } from '../../model/json.ts';
-import type { Literal, MatcherDoc, OperatorDoc } from '../document-types.ts';
-import { type Expr, parseExpression } from '../expression-parse.ts';
-import { type FieldPath, parseField } from '../field.ts';
-import { isNumeric, type Numeric } from '../numbers.ts';
+import type { Literal, MatcherDoc, OperatorDoc } from '../document/document-types.ts';
+import { type Expr, parseExpression } from '../condition/expression-parse.ts';
+import { type FieldPath, parseField } from '../condition/field.ts';
+import { isNumeric, type Numeric } from '../condition/numbers.ts';
 import type { Algebra, Regular } from './regular.ts';
 import { globLanguage } from './glob-language.ts';
 import { languageOf } from './pattern-language.ts';

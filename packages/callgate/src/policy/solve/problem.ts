@@ -1,12 +1,12 @@
 import type { Call } from '../../model/call.ts';
 import type { Json } from '../../model/json.ts';
-import type { Atom, ConditionTree } from '../atoms.ts';
+import type { Atom, ConditionTree } from '../condition/atoms.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
-import type { Combine, MatcherDoc } from '../document-types.ts';
-import type { FieldPath } from '../field.ts';
+import type { Combine, MatcherDoc } from '../document/document-types.ts';
+import type { FieldPath } from '../condition/field.ts';
 import type { CompiledRule } from '../rule.ts';
 import { matchesNames, type Named, type Names } from '../target.ts';
-import { Unsure } from '../truth.ts';
+import { Unsure } from '../condition/truth.ts';
 import { cellsOf, nameCells } from './cells.ts';
 import { type Expand, type Hint, hintOfExpression, hintOfMatcher, opaqueHint } from './hints.ts';
 import { languageOf } from './pattern-language.ts';

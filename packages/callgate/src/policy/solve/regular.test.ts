@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compilePattern } from '../pattern.ts';
+import { compilePattern } from '../condition/pattern.ts';
 import { languageOf, Unmodelled } from './pattern-language.ts';
 import { accepts, Algebra, exampleOf } from './regular.ts';
 

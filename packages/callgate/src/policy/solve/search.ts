@@ -2,7 +2,7 @@ import type { Call } from '../../model/call.ts';
 import type { Effect } from '../../model/decision.ts';
 import type { Json } from '../../model/json.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
-import type { FieldPath } from '../field.ts';
+import type { FieldPath } from '../condition/field.ts';
 import type { CompiledRule } from '../rule.ts';
 import { contextsOf } from './contexts.ts';
 import type { Expand } from './hints.ts';

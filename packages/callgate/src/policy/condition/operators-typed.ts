@@ -1,0 +1,77 @@
+import {
+  type Cidr,
+  cidrContains,
+  compileCidr,
+  compileHostPattern,
+  type HostPattern,
+  matchHost,
+  readName,
+  readUrl,
+} from '../../inspect/urls/index.ts';
+import { readAddress } from '../../inspect/urls/address-class.ts';
+import { formatAddress } from '../../inspect/urls/address.ts';
+import { messageOf } from '../../model/error.ts';
+import type { OneOrMany } from '../document/document-types.ts';
+import type { Report } from './scope.ts';
+import { type Truth, Unsure } from './truth.ts';
+
+/** Judges a text. */
+export type TextTest = (text: string) => Truth;
+
+/** Longest text that is read as a URL, shown in a cause. */
+const LONGEST_SHOWN = 100;
+
+/** Compiles `host`: whether the host of a URL is one of these, `*.example.com` standing for its subdomains. */
+export function compileHosts(doc: OneOrMany<string>, report: Report): TextTest {
+  const patterns = each(doc, compileHostPattern, 'the host', report);
+  return (text) => {
+    const host = hostOf(text);
+    return host instanceof Unsure ? host : patterns.some((pattern) => matchHost(host, pattern));
+  };
+}
+
+/** The one host that every program finds in a text, in its canonical spelling. */
+export function hostOf(text: string): string | Unsure {
+  const read = readUrl(text);
+  if (read.ambiguous !== undefined) return new Unsure(`the URL is ambiguous: ${read.ambiguous}`);
+  return read.host === '' ? new Unsure('the URL names no host') : read.host;
+}
+
+/** Compiles `cidr`: whether an address, or the address in a URL, lies in one of these ranges or classes. */
+export function compileCidrs(doc: OneOrMany<string>, report: Report): TextTest {
+  const ranges = each(doc, compileCidr, 'the range', report);
+  return (text) => {
+    const address = addressOf(text);
+    return address instanceof Unsure ? address : ranges.some((range) => cidrContains(range, address));
+  };
+}
+
+/** The address that a text is, or that the host of a URL is. A name is none, except where every machine agrees on it. */
+function addressOf(text: string): string | Unsure {
+  if (text.length <= LONGEST_SHOWN && text.includes(':')) {
+    const bare = readAddress(text);
+    if (bare !== undefined) return formatAddress(bare);
+  }
+  const read = readUrl(text);
+  if (read.ambiguous !== undefined) return new Unsure(`the address is ambiguous: ${read.ambiguous}`);
+  if (read.host === '') return new Unsure('there is no address');
+  const address = read.address ?? readName(read.host).address;
+  return address ?? new Unsure(`"${read.host.slice(0, LONGEST_SHOWN)}" is a name: only a look-up tells its address`);
+}
+
+function each<T extends HostPattern | Cidr>(
+  doc: OneOrMany<string>,
+  compile: (text: string) => T,
+  what: string,
+  report: Report,
+): readonly T[] {
+  const out: T[] = [];
+  for (const text of typeof doc === 'string' ? [doc] : doc) {
+    try {
+      out.push(compile(text));
+    } catch (cause) {
+      report('CG_POLICY_VALUE', `${what} "${text.slice(0, LONGEST_SHOWN)}" does not load: ${messageOf(cause)}`);
+    }
+  }
+  return out;
+}
