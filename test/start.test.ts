@@ -22,7 +22,7 @@ const WITH_PATTERN = 'version: 1\nrules:\n  - { id: a, match: { tool: { regex: "
 const NEEDED = ['cli.js', 'rolldown-runtime.js', 'run.js', 'session.js'];
 /** Loaded off the path, when a session lasts longer than the one of a test should. */
 const LATER = new Set(['sealing.js', 'lock.js', 'seal.js', 'seal-loop.js']);
-const YAML = ['dist.js', 'document.js'];
+const YAML = ['document.js', 'schema.js', 'yaml.js'];
 
 let base: string;
 let starts = 0;

@@ -18,7 +18,7 @@ export const MALFORMED_ANSWER = -31005;
 export const TOO_MANY_IN_FLIGHT = -31006;
 /** The evidence of the decision could not be written. */
 export const EVIDENCE_UNAVAILABLE = -31007;
-/** A rule puts it off; `data.retryAfterMs` says until when. */
-export const DEFERRED = -31009;
 /** The method is unknown, or not this side's to send. */
 export const METHOD_REFUSED = -31008;
+/** A rule puts it off; `data.retryAfterMs` says until when. */
+export const DEFERRED = -31009;
