@@ -4,4 +4,4 @@ export { compilePolicy } from '../packages/callgate/src/policy/compile.ts';
 export { compileGlob } from '../packages/callgate/src/policy/condition/glob.ts';
 export { lint } from '../packages/callgate/src/policy/tools/lint.ts';
 export { compilePattern } from '../packages/callgate/src/policy/condition/pattern.ts';
-export { differences } from '../packages/callgate/src/policy/solve/can.ts';
+export { differences } from '../packages/callgate/src/policy/solve/differences.ts';

@@ -1,7 +1,7 @@
 import { CallgateError } from '../model/error.ts';
 import { PolicyError } from '../policy/index.ts';
 import { can, compileGoal } from '../policy/solve/can.ts';
-import { shownCall, withinMsOf } from './policy-call.ts';
+import { shownCall, withinMsOf } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable } from './terminal.ts';

@@ -1,6 +1,6 @@
 import { CallgateError } from '../model/error.ts';
-import { differences } from '../policy/solve/can.ts';
-import { shownCall, withinMsOf } from './policy-call.ts';
+import { differences } from '../policy/solve/differences.ts';
+import { shownCall, withinMsOf } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';

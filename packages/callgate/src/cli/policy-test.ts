@@ -14,7 +14,7 @@ import {
 import type { CompiledPolicy, CompileOptions, Issue, PolicySource } from '../policy/index.ts';
 import { type Mutants, mutate, type Survivor } from '../policy/tools/mutate-run.ts';
 import { openPlaces } from '../policy/document/places.ts';
-import { shownCall } from './policy-call.ts';
+import { shownCall } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { complain, compileSources, readSources, sha256 } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable } from './terminal.ts';

@@ -1,5 +1,5 @@
 import type { Annotations } from '../model/call.ts';
-import { HINTS } from '../policy/document/hints.ts';
+import { HINTS } from '../policy/document/annotations.ts';
 import { FALSE, OBJECT, STRING, TRUE, type Scanner } from '../protocol/scan.ts';
 import { elements, member, stringAt } from '../protocol/tape.ts';
 

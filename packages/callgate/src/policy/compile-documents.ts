@@ -17,7 +17,7 @@ import type { Named } from './target.ts';
 import { lexicalPath } from './condition/under.ts';
 import { Unsure } from './condition/truth.ts';
 import { isHopeless, type Static } from './visible.ts';
-import { documentKey, duplicateIds, type PlacedRule, unreachableIssues } from './whole.ts';
+import { documentKey, duplicateIds, type PlacedRule, unreachableIssues } from './document-conflicts.ts';
 
 export type { PolicyLayer } from './layer.ts';
 

@@ -10,7 +10,7 @@ import type {
 import { compileBudget } from './condition/amount.ts';
 import type { NodePath, ObligationDoc, RateDoc, RedactDoc } from './document/document-types.ts';
 import { parseField } from './condition/field.ts';
-import { compileClamp, compileSet } from './condition/rewrites.ts';
+import { compileClamp, compileSet } from './edits.ts';
 import type { Report, Scope } from './condition/scope.ts';
 
 type ReportAt = (path: NodePath) => Report;

@@ -2,7 +2,7 @@ import type { Call } from '../../model/call.ts';
 import type { Json } from '../../model/json.ts';
 import { type Expr, ExpressionError } from './expression-parse.ts';
 import type { Value } from './expression-values.ts';
-import { HINTS } from '../document/hints.ts';
+import { HINTS } from '../document/annotations.ts';
 import { suggest } from '../document/nearest.ts';
 import type { Fact, Scope } from './scope.ts';
 import { hintOf } from '../target.ts';

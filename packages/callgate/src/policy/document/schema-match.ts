@@ -1,4 +1,4 @@
-import { HINTS } from './hints.ts';
+import { HINTS } from './annotations.ts';
 import { flag, type Shape, text } from './schema-shape.ts';
 
 export const DIRECTIONS = ['call', 'result', 'request', 'answer'] as const;

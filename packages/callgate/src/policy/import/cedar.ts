@@ -1,6 +1,6 @@
 import type { Place } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
-import { HINTS } from '../document/hints.ts';
+import { HINTS } from '../document/annotations.ts';
 import { CedarError, type CedarExpr, type CedarPolicy, type CedarScope, parseCedar, unescaped } from './cedar-parse.ts';
 import type { Imported, OutRule } from './emit.ts';
 import { type Draft, shorten } from './report.ts';

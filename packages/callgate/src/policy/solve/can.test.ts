@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OPTIONS, callOf, policyOf } from '../testing.ts';
-import { type AnalysisOptions, can, compileGoal, differences } from './can.ts';
+import type { AnalysisOptions } from './analysis.ts';
+import { can, compileGoal } from './can.ts';
+import { differences } from './differences.ts';
 
 const options: AnalysisOptions = { compile: OPTIONS, now: () => performance.now(), withinMs: 5_000 };
 const set = (rules: string, head = 'version: 1') => policyOf(rules, head);

@@ -2,7 +2,7 @@ import type { Effect } from '../../model/decision.ts';
 import { compilePolicy } from '../compile.ts';
 import type { CompiledPolicy, CompileOptions } from '../compile-documents.ts';
 import type { CompiledRule } from '../rule.ts';
-import type { Expand } from './hints.ts';
+import { type AnalysisOptions, expandOf } from './analysis.ts';
 import { search, type Witness } from './search.ts';
 
 /** Whether any call that fits a goal can have an effect. `unknown` is never "no". */
@@ -11,14 +11,6 @@ export type CanAnswer =
   | { readonly answer: 'no' }
   | { readonly answer: 'unknown'; readonly why: readonly string[] };
 
-export interface AnalysisOptions {
-  readonly compile: CompileOptions;
-  /** Milliseconds on any clock. */
-  readonly now: () => number;
-  readonly withinMs: number;
-}
-
-const MOST_CHANGES = 64;
 /** What a goal asks that may be about other messages than those that are searched, and what is about these. */
 const OTHER_MESSAGES = /(?<![.\w])(?:method|direction|result)(?!\w)/;
 const CALLS = /^(?:method == "(?:tools\/call|prompts\/get|resources\/read)"|direction == "call")$/;
@@ -57,33 +49,4 @@ export function can(
   if (goal.atoms.some(({ text }) => OTHER_MESSAGES.test(text) && !CALLS.test(text)))
     return { answer: 'unknown', why: ['only calls of tools, prompts and resources are looked at'] };
   return found.isComplete ? { answer: 'no' } : { answer: 'unknown', why: found.why };
-}
-
-/** Calls that two policies decide differently. */
-export interface Differences {
-  /** One for each pair of effects and deciding rules. */
-  readonly witnesses: readonly Witness[];
-  /** Whether there is certainly nothing else. */
-  readonly isComplete: boolean;
-  readonly why: readonly string[];
-}
-
-/** Finds what changes from one policy to another: an example for each pair of rules that decide differently. */
-export function differences(before: CompiledPolicy, after: CompiledPolicy, options: AnalysisOptions): Differences {
-  return search({
-    policies: [before, after],
-    expand: expandOf(options.compile),
-    wanted: ([a, b]) => a?.effect !== b?.effect,
-    now: options.now,
-    withinMs: options.withinMs,
-    most: MOST_CHANGES,
-  });
-}
-
-/** Variables as the policy puts them in; one that is not set stays as it is written. */
-function expandOf({ variables }: CompileOptions): Expand {
-  return (text) =>
-    text.replaceAll(/\$\$\{|\$\{([\w.]{1,100})\}/g, (whole, name: string | undefined) =>
-      name === undefined ? '${' : Object.hasOwn(variables, name) ? (variables[name] ?? whole) : whole,
-    );
 }

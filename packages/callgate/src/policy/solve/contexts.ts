@@ -1,5 +1,5 @@
 import type { Annotations } from '../../model/call.ts';
-import { HINTS } from '../document/hints.ts';
+import { HINTS } from '../document/annotations.ts';
 import type { CompiledRule } from '../rule.ts';
 import type { CallContext } from './problem.ts';
 

@@ -252,12 +252,12 @@ class Reader {
     const first = parts[0];
     if (first?.kind === 'place' && (parts.length > 1 || first.at !== 'end')) {
       from = 1;
-      before = this.#before(first.at, firstSet(parts.slice(1)));
+      before = this.#before(first.at, edgeSet(parts.slice(1), 'first'));
     }
     const last = parts.at(-1);
     if (to > from && last?.kind === 'place') {
       to--;
-      after = this.#after(last.at, lastSet(parts.slice(from, to)));
+      after = this.#after(last.at, edgeSet(parts.slice(from, to), 'last'));
     }
     const inner = parts.slice(from, to).map((one, index, all) => this.#plain(one, all[index - 1], all[index + 1]));
     return algebra.sequence([before, ...inner, after]);
@@ -307,8 +307,8 @@ class Reader {
         return algebra.sequence([...least, ...more]);
       }
       case 'place': {
-        const before = previous === undefined ? undefined : lastSet([previous]);
-        const after = next === undefined ? undefined : firstSet([next]);
+        const before = previous === undefined ? undefined : edgeSet([previous], 'last');
+        const after = next === undefined ? undefined : edgeSet([next], 'first');
         if (before === undefined || after === undefined || part.at === 'start' || part.at === 'end')
           throw new Unmodelled('a place in the middle of a pattern');
         const left = isWithin(before, WORD) ? true : isApart(before, WORD) ? false : undefined;
@@ -326,34 +326,18 @@ function flat(part: Part): readonly Part[] {
   return part.kind === 'sequence' ? part.parts.flatMap(flat) : [part];
 }
 
-/** The characters a sequence must begin with; undefined when it may be empty or begin with a place. */
-function firstSet(parts: readonly Part[]): CharSet | undefined {
-  const [part] = parts;
+/** The characters that a sequence must begin or end with; undefined when it may be empty, or there is a place at that edge. */
+function edgeSet(parts: readonly Part[], edge: 'first' | 'last'): CharSet | undefined {
+  const part = parts.at(edge === 'first' ? 0 : -1);
   switch (part?.kind) {
     case 'set':
       return part.set;
     case 'repeat':
-      return part.min > 0 ? firstSet([part.of]) : undefined;
+      return part.min > 0 ? edgeSet([part.of], edge) : undefined;
     case 'sequence':
-      return firstSet(flat(part));
+      return edgeSet(flat(part), edge);
     case 'choice':
-      return joined(part.options.map((option) => firstSet([option])));
-    default:
-      return undefined;
-  }
-}
-
-function lastSet(parts: readonly Part[]): CharSet | undefined {
-  const part = parts.at(-1);
-  switch (part?.kind) {
-    case 'set':
-      return part.set;
-    case 'repeat':
-      return part.min > 0 ? lastSet([part.of]) : undefined;
-    case 'sequence':
-      return lastSet(flat(part));
-    case 'choice':
-      return joined(part.options.map((option) => lastSet([option])));
+      return joined(part.options.map((option) => edgeSet([option], edge)));
     default:
       return undefined;
   }

@@ -1,16 +1,17 @@
-import type { ClampObligation, SetObligation } from '../../model/decision.ts';
-import { ExactNumber, type Json } from '../../model/json.ts';
-import type { ClampDoc, NodePath } from '../document/document-types.ts';
-import { type FieldPath, parseField } from './field.ts';
-import { compareNumbers } from './numbers.ts';
-import type { Report, Scope } from './scope.ts';
+import type { ClampObligation, SetObligation } from '../model/decision.ts';
+import { ExactNumber, type Json } from '../model/json.ts';
+import type { ClampDoc, NodePath } from './document/document-types.ts';
+import { type FieldPath, parseField } from './condition/field.ts';
+import { compareNumbers } from './condition/numbers.ts';
+import type { Report, Scope } from './condition/scope.ts';
 
 /** Keys that a careless server would take for parts of its own objects. */
 const PROTOTYPE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
+/** Gives the reporting of mistakes at a place of the rule. */
 type ReportAt = (path: NodePath) => Report;
 
-/** Compiles the values that a rule puts into the arguments. */
+/** Compiles the values that a rule puts into the arguments. What is wrong is reported and left out. */
 export function compileSet(
   doc: Readonly<Record<string, Json>>,
   rule: string,
@@ -31,7 +32,7 @@ export function compileSet(
   return { kind: 'set', rule, values };
 }
 
-/** Compiles the bounds that a rule holds numbers between. */
+/** Compiles the bounds that a rule holds numbers between. What is wrong is reported and left out. */
 export function compileClamp(
   doc: Readonly<Record<string, ClampDoc>>,
   rule: string,
@@ -85,6 +86,7 @@ function expanded(value: Json, scope: Scope, report: Report): Json {
   return out;
 }
 
+/** Whether `path` is `outer` or below it. */
 function isWithin(path: FieldPath, outer: FieldPath): boolean {
   return outer.every((key, index) => path[index] === key);
 }

@@ -1,0 +1,26 @@
+import type { CompiledPolicy } from '../compile-documents.ts';
+import { type AnalysisOptions, expandOf } from './analysis.ts';
+import { search, type Witness } from './search.ts';
+
+/** Calls that two policies decide differently. */
+export interface Differences {
+  /** One for each pair of effects and deciding rules. */
+  readonly witnesses: readonly Witness[];
+  /** Whether there is certainly nothing else. */
+  readonly isComplete: boolean;
+  readonly why: readonly string[];
+}
+
+const MOST_CHANGES = 64;
+
+/** Finds what changes from one policy to another: an example for each pair of rules that decide differently. */
+export function differences(before: CompiledPolicy, after: CompiledPolicy, options: AnalysisOptions): Differences {
+  return search({
+    policies: [before, after],
+    expand: expandOf(options.compile),
+    wanted: ([a, b]) => a?.effect !== b?.effect,
+    now: options.now,
+    withinMs: options.withinMs,
+    most: MOST_CHANGES,
+  });
+}
