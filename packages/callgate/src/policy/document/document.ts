@@ -1,14 +1,15 @@
-import { type Document, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
-
+import { type Document, isScalar, LineCounter, type Node } from 'yaml';
 import { messageOf } from '../../model/error.ts';
 import type { NodePath, PolicyDoc } from './document-types.ts';
 import type { Part } from '../includes.ts';
 import type { Issue } from './issue.ts';
 import { type Reading, readNode } from './read-node.ts';
 import { POLICY_SHAPE } from './schema.ts';
+import { nestsDeeper, parseYaml } from './yaml.ts';
 
 /** Largest policy text, in UTF-16 units, and how deep it may nest. */
 export const MAX_POLICY_TEXT = 1_048_576;
+const MAX_BRACKETS = 1_000;
 const MAX_ISSUES = 200;
 
 /** A policy text, read: what could be read of it, what is wrong with it, and where each part stands. */
@@ -104,20 +105,13 @@ function parse(text: string, reading: Reading): Document.Parsed | undefined {
     );
     return undefined;
   }
-  if (tooDeep(text)) {
+  if (nestsDeeper(text, MAX_BRACKETS)) {
     reading.report(0, [], 'CG_POLICY_YAML', 'the file is nested too deeply to be a policy');
     return undefined;
   }
   try {
     // Duplicate keys are found in readMap: the library's own check takes quadratic time.
-    const doc = parseDocument(text, {
-      lineCounter: reading.lines,
-      uniqueKeys: false,
-      prettyErrors: false,
-      merge: false,
-      schema: 'core',
-      logLevel: 'error',
-    });
+    const doc = parseYaml(text, reading.lines);
     for (const error of [...doc.errors, ...doc.warnings]) {
       const tab = error.code === 'TAB_AS_INDENT';
       reading.report(
@@ -133,20 +127,6 @@ function parse(text: string, reading: Reading): Document.Parsed | undefined {
     reading.report(0, [], 'CG_POLICY_YAML', `the file cannot be read as YAML: ${messageOf(cause)}`);
     return undefined;
   }
-}
-
-/** Whether brackets nest so deeply that a recursive parser would run out of stack. */
-function tooDeep(text: string): boolean {
-  let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit === 0x5b || unit === 0x7b) {
-      if (++depth > 1_000) return true;
-    } else if (unit === 0x5d || unit === 0x7d) {
-      if (depth > 0) depth--;
-    }
-  }
-  return false;
 }
 
 function checkVersion(policy: Partial<PolicyDoc>, doc: Document.Parsed, reading: Reading): void {

@@ -1,9 +1,8 @@
-import { messageOf } from '../../model/error.ts';
 import type { NodePath } from '../document/document-types.ts';
 import { type FieldReader, openFields } from './fields.ts';
 import type { Foreign, Value } from './read.ts';
 import { toRe2 } from './regex.ts';
-import { type Draft, shorten } from './report.ts';
+import { type Draft, failPattern, shorten } from './report.ts';
 import { celAnd, celField, celList, celLiteral, celNot, celOr, celPattern, celText } from './write.ts';
 
 const OPS = [
@@ -126,12 +125,7 @@ function testOf(
       try {
         return `${field}.matches(${celPattern(toRe2(source, 'python', at.permissive !== isNegated))})`;
       } catch (cause) {
-        draft.fail(
-          map.at('value'),
-          'CG_POLICY_IMPORT_REGEX',
-          `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`,
-          'rewrite it without that',
-        );
+        failPattern(draft, map.at('value'), source, cause);
         return undefined;
       }
     }

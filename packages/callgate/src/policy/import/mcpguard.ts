@@ -1,11 +1,10 @@
-import { messageOf } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
 import { compilePattern } from '../condition/pattern.ts';
 import type { Imported, OutRule } from './emit.ts';
 import { type FieldReader, openFields } from './fields.ts';
 import { readYaml } from './read.ts';
 import { toRe2 } from './regex.ts';
-import { type Draft, shorten } from './report.ts';
+import { type Draft, failPattern, shorten } from './report.ts';
 import { celAnd, celField, celOr, celPattern, celText, globName } from './write.ts';
 
 const ROOT = ['version', 'name', 'description', 'rules'];
@@ -197,13 +196,7 @@ function fullPattern(
     compilePattern(whole);
     return whole;
   } catch (cause) {
-    if (!mayFail)
-      draft.fail(
-        rule.at('tool_patterns'),
-        'CG_POLICY_IMPORT_REGEX',
-        `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`,
-        'rewrite it without that',
-      );
+    if (!mayFail) failPattern(draft, rule.at('tool_patterns'), source, cause);
     return undefined;
   }
 }
@@ -226,12 +219,7 @@ function conditionsOf(rule: FieldReader, draft: Draft, permissive: boolean): str
         const field = celField([name]);
         parts.push(`has(${field}) && ${field}.matches(${celPattern(toRe2(source, 'python', permissive))})`);
       } catch (cause) {
-        draft.fail(
-          map.at(name),
-          'CG_POLICY_IMPORT_REGEX',
-          `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`,
-          'rewrite it without that',
-        );
+        failPattern(draft, map.at(name), source, cause);
       }
     }
     if (map !== undefined)

@@ -6,7 +6,7 @@ import { type FieldReader, isFields, openFields } from './fields.ts';
 import type { ImportOptions } from './index.ts';
 import { type Foreign, readYaml, type Value } from './read.ts';
 import { toRe2 } from './regex.ts';
-import { type Draft, shorten } from './report.ts';
+import { type Draft, failPattern, shorten } from './report.ts';
 import { celPattern, exactName, globName, operand } from './write.ts';
 
 const ROOT = ['version', 'default', 'name', 'description', 'extends', 'imports', 'settings', 'rules'];
@@ -282,12 +282,7 @@ function patternOf(map: FieldReader, key: string, run: Run): string | undefined 
   try {
     return toRe2(source, 'js', run.effect === 'allow');
   } catch (cause) {
-    run.draft.fail(
-      map.at(key),
-      'CG_POLICY_IMPORT_REGEX',
-      `the pattern ${shorten(source)} cannot be carried: ${(cause as Error).message}`,
-      'rewrite it without that, or as two rules',
-    );
+    failPattern(run.draft, map.at(key), source, cause, 'rewrite it without that, or as two rules');
     return undefined;
   }
 }

@@ -1,7 +1,8 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node } from 'yaml';
 import { messageOf, type Place } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
 import type { NodePath } from '../document/document-types.ts';
+import { nestsDeeper, parseYaml } from '../document/yaml.ts';
 import type { Draft } from './report.ts';
 
 /** A value of a foreign file; maps have no prototype. */
@@ -20,6 +21,7 @@ export interface Foreign {
 const MAX_TEXT = 1_048_576;
 const MAX_NODES = 100_000;
 const MAX_DEPTH = 64;
+const MAX_BRACKETS = 200;
 
 /** Reads YAML or JSON. What is wrong is reported; undefined when there is nothing to go on with. */
 export function readYaml({ file, text }: PolicySource, draft: Draft): Foreign | undefined {
@@ -32,14 +34,7 @@ export function readYaml({ file, text }: PolicySource, draft: Draft): Foreign | 
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   try {
-    const doc = parseDocument(source, {
-      lineCounter: lines,
-      uniqueKeys: false,
-      prettyErrors: false,
-      merge: false,
-      schema: 'core',
-      logLevel: 'error',
-    });
+    const doc = parseYaml(source, lines);
     for (const error of [...doc.errors, ...doc.warnings]) {
       draft.fail(placeOf(error.pos[0]), 'CG_POLICY_IMPORT_SYNTAX', `this is not valid YAML or JSON: ${error.message}`);
     }
@@ -63,14 +58,9 @@ function isReadable(text: string, start: Place, draft: Draft): boolean {
     draft.fail(start, 'CG_POLICY_IMPORT_SYNTAX', 'the file is empty');
     return false;
   }
-  let depth = 0;
-  for (const char of text) {
-    if (char === '[' || char === '{') depth++;
-    else if ((char === ']' || char === '}') && depth > 0) depth--;
-    if (depth > 200) {
-      draft.fail(start, 'CG_POLICY_IMPORT_SYNTAX', 'the file is nested too deeply to be a policy');
-      return false;
-    }
+  if (nestsDeeper(text, MAX_BRACKETS)) {
+    draft.fail(start, 'CG_POLICY_IMPORT_SYNTAX', 'the file is nested too deeply to be a policy');
+    return false;
   }
   return true;
 }
@@ -83,7 +73,7 @@ interface Reading {
   nodes: number;
 }
 
-function resolveAlias(node: Node, doc: ReturnType<typeof parseDocument>): Node | undefined {
+function resolveAlias(node: Node, doc: Document): Node | undefined {
   return isAlias(node) ? node.resolve(doc) : node;
 }
 

@@ -1,4 +1,4 @@
-import type { Place } from '../../model/error.ts';
+import { messageOf, type Place } from '../../model/error.ts';
 import type { Issue } from '../document/issue.ts';
 
 /**
@@ -74,6 +74,18 @@ export function openDraft(): Draft {
 export function countFates(remarks: readonly Remark[]): Counts {
   const count = (fate: Fate): number => remarks.filter((remark) => remark.fate === fate).length;
   return { same: count('same'), translated: count('translated'), refused: count('refused') };
+}
+
+/** Reports a pattern of the source that RE2 does not have the means for. */
+export function failPattern(
+  draft: Draft,
+  place: Place,
+  source: string,
+  cause: unknown,
+  remedy = 'rewrite it without that',
+): void {
+  const message = `the pattern ${shorten(source)} cannot be carried: ${messageOf(cause)}`;
+  draft.fail(place, 'CG_POLICY_IMPORT_REGEX', message, remedy);
 }
 
 function slug(wanted: string): string {

@@ -1,8 +1,9 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type YAMLMap } from 'yaml';
 import { messageOf, type Place } from '../../model/error.ts';
 import type { Json } from '../../model/json.ts';
 import type { Issue } from '../document/issue.ts';
 import { suggest } from '../document/nearest.ts';
+import { parseYaml } from '../document/yaml.ts';
 import { numberFromText } from '../condition/numbers.ts';
 
 const CODE = 'CG_POLICY_CASES';
@@ -26,13 +27,7 @@ export class Reader {
       return undefined;
     }
     try {
-      const document = parseDocument(text.replace(/^\uFEFF/, ''), {
-        lineCounter: this.#lines,
-        prettyErrors: false,
-        schema: 'core',
-        merge: false,
-        logLevel: 'error',
-      });
+      const document = parseYaml(text.replace(/^\uFEFF/, ''), this.#lines, true);
       for (const error of document.errors) this.report(error.pos[0], `this is not valid YAML: ${error.message}`);
       return this.issues.length > 0 ? undefined : document.contents;
     } catch (cause) {
