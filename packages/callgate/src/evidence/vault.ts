@@ -106,12 +106,8 @@ export function* walkVault(
   day: string,
   from = 0,
 ): Generator<{ index: number; offset: number; end: number }> {
-  let file: number;
-  try {
-    file = openSync(join(dir, 'vault', `${day}.vlt`), 'r');
-  } catch {
-    return;
-  }
+  const file = openDay(dir, day);
+  if (file === undefined) return;
   try {
     const head = Buffer.alloc(HEAD);
     const { size } = fstatSync(file);
@@ -137,15 +133,12 @@ export function openVault(
 ): VaultRecord | undefined {
   const key = readSecret(join(keysDir, 'vault', `${day}.key`));
   if (key === undefined) return undefined;
+  const file = openDay(dir, day);
+  if (file === undefined) return undefined;
   try {
-    const file = openSync(join(dir, 'vault', `${day}.vlt`), 'r');
-    try {
-      return openRecord(file, key, offset, index);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return undefined;
+    return openedRecord(file, key, offset, index);
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -160,12 +153,8 @@ export function* openVaultDay(
 ): Generator<{ readonly index: number; readonly record: VaultRecord }> {
   const key = readSecret(join(keysDir, 'vault', `${day}.key`));
   if (key === undefined) return;
-  let file: number;
-  try {
-    file = openSync(join(dir, 'vault', `${day}.vlt`), 'r');
-  } catch {
-    return;
-  }
+  const file = openDay(dir, day);
+  if (file === undefined) return;
   try {
     for (const { index, offset } of walkVault(dir, day)) {
       const record = openedRecord(file, key, offset, index);
@@ -176,6 +165,16 @@ export function* openVaultDay(
   }
 }
 
+/** A day's file to read; undefined when there is none. */
+function openDay(dir: string, day: string): number | undefined {
+  try {
+    return openSync(join(dir, 'vault', `${day}.vlt`), 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined also for a record that does not authenticate. */
 function openedRecord(file: number, key: Buffer, offset: number, index: number): VaultRecord | undefined {
   try {
     return openRecord(file, key, offset, index);

@@ -1,31 +1,34 @@
 import { secretsOf } from '../../inspect/message-secrets.ts';
-import type { Annotations, Call, CallFinding, Direction, Intent } from '../../model/call.ts';
+import type { Annotations, Call, CallFinding, Intent } from '../../model/call.ts';
 import { ExactNumber, type Json } from '../../model/json.ts';
 import type { Principal } from '../../model/principal.ts';
 import { isObject } from '../condition/field.ts';
 import { lexicalPath } from '../condition/under.ts';
 
+/** What a person writes of a call just as the call has it. */
+type Plain = Pick<
+  Call,
+  | 'server'
+  | 'tool'
+  | 'prompt'
+  | 'method'
+  | 'direction'
+  | 'annotations'
+  | 'time'
+  | 'session'
+  | 'labels'
+  | 'intent'
+  | 'http'
+>;
+
 /** A call as a person writes it, to question a policy; what is left out is as usual, or cannot be told. */
-export interface CallSpec {
-  readonly server?: string;
-  readonly tool?: string;
-  readonly prompt?: string;
+export interface CallSpec extends Partial<Plain> {
   readonly resource?: string;
-  readonly method?: string;
-  readonly direction?: Direction;
   readonly args?: Json;
   /** What the server answered; without a direction the message is then a result. */
   readonly result?: Json;
   readonly principal?: Partial<Principal>;
   readonly roles?: readonly string[];
-  /** What a server that is trusted for it claims. */
-  readonly annotations?: Annotations;
-  /** Milliseconds since the epoch. */
-  readonly time?: number;
-  readonly session?: string;
-  readonly labels?: readonly string[];
-  readonly intent?: Intent;
-  readonly http?: { readonly method: string; readonly path: string };
   readonly findings?: readonly CallFinding[];
   /** Calls of the session that were allowed lately, by tool. */
   readonly history?: Readonly<Record<string, number>>;
