@@ -1,23 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DatabaseSync } from '@photostructure/sqlite';
 import * as fc from 'fast-check';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { memoryBudgets, sqliteBudgets, type Budgets } from './budgets.ts';
-import type { Database } from './database.ts';
+import { freshFile, openFile } from './testing.ts';
 
 const DAY = 86_400_000;
-const room = mkdtempSync(join(tmpdir(), 'callgate-budgets-'));
-afterAll(() => rmSync(room, { recursive: true, force: true }));
-let files = 0;
-
-function openFile(file = join(room, `state-${files++}.db`)): Database {
-  const database = new DatabaseSync(file) as unknown as Database;
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;');
-  return database;
-}
-
 const kinds: readonly (readonly [string, number, () => Budgets])[] = [
   ['memory budgets', 300, () => memoryBudgets()],
   ['sqlite budgets', 40, () => sqliteBudgets(openFile())],
@@ -111,7 +97,7 @@ function follow(budgets: Budgets, steps: readonly Step[]): void {
 }
 
 function inTurnsOnOneFile(): Budgets {
-  const file = join(room, `state-${files++}.db`);
+  const file = freshFile();
   return inTurns(sqliteBudgets(openFile(file)), sqliteBudgets(openFile(file)));
 }
 

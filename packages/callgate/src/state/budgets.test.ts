@@ -1,23 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DatabaseSync } from '@photostructure/sqlite';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { memoryBudgets, sqliteBudgets, type Budget, type BudgetOptions, type Budgets } from './budgets.ts';
-import type { Database } from './database.ts';
+import { openFile } from './testing.ts';
 
 const DAY = 86_400_000;
 const TTL = 60_000;
-const room = mkdtempSync(join(tmpdir(), 'callgate-budgets-'));
-afterAll(() => rmSync(room, { recursive: true, force: true }));
-let files = 0;
-
-function openFile(file = join(room, `state-${files++}.db`)): Database {
-  const database = new DatabaseSync(file) as unknown as Database;
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;');
-  return database;
-}
-
 const kinds: readonly (readonly [string, (options?: BudgetOptions) => Budgets])[] = [
   ['memory', (options) => memoryBudgets(options)],
   ['sqlite', (options) => sqliteBudgets(openFile(), options)],

@@ -1,26 +1,17 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import * as fc from 'fast-check';
 import { rolldown } from 'rolldown';
-import { afterAll, describe, expect, it } from 'vitest';
-import { memoryLimits, sqliteLimits, type Limits, type LimitsDatabase, type Rate } from './limits.ts';
+import { describe, expect, it } from 'vitest';
+import type { Database } from './database.ts';
+import { memoryLimits, sqliteLimits, type Limits, type Rate } from './limits.ts';
+import { openFile, room } from './testing.ts';
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
-const room = mkdtempSync(join(tmpdir(), 'callgate-limits-'));
-afterAll(() => rmSync(room, { recursive: true, force: true }));
-let files = 0;
-
-function openFile(file = join(room, `state-${files++}.db`)): LimitsDatabase {
-  const database = new DatabaseSync(file);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;');
-  return database;
-}
-
 const kinds: readonly (readonly [string, (options?: { maxKeys?: number }) => Limits])[] = [
   ['memory', (options) => memoryLimits(options)],
   ['sqlite', (options) => sqliteLimits(openFile(), options)],
@@ -327,7 +318,7 @@ describe('sqlite limits', () => {
     const file = join(room, 'corrupt.db');
     writeFileSync(file, 'this is not a database, whatever its name says '.repeat(100));
     const open = (): Limits => {
-      const database = new DatabaseSync(file) as unknown as LimitsDatabase;
+      const database = new DatabaseSync(file) as unknown as Database;
       return sqliteLimits(database);
     };
     expect(open).toThrow(expect.objectContaining({ code: 'CG_STATE_UNAVAILABLE' }));

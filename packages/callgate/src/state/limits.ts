@@ -1,5 +1,5 @@
 export { memoryLimits } from './memory-limits.ts';
-export { sqliteLimits, type LimitsDatabase } from './sqlite-limits.ts';
+export { sqliteLimits } from './sqlite-limits.ts';
 
 /**
  * Without `burst` a true sliding window: at most `max` events of `key` in any `windowMs`.

@@ -1,27 +1,17 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { rolldown } from 'rolldown';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { sqliteBudgets, type Budget, type Budgets } from './budgets.ts';
 import type { Database } from './database.ts';
 import { sqliteLimits } from './limits.ts';
+import { openFile, room } from './testing.ts';
 
 const DAY = 86_400_000;
 const TTL = 60_000;
-const room = mkdtempSync(join(tmpdir(), 'callgate-budgets-'));
-afterAll(() => rmSync(room, { recursive: true, force: true }));
-let files = 0;
-
-function openFile(file = join(room, `state-${files++}.db`)): Database {
-  const database = new DatabaseSync(file) as unknown as Database;
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000;');
-  return database;
-}
-
 function refund(amount: string, more: Partial<Budget> = {}): Budget {
   return { key: 'refunds|alice|2026-11-21', max: '2000', amount, lifetimeMs: 2 * DAY, ...more };
 }

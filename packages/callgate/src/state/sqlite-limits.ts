@@ -1,3 +1,4 @@
+import type { Database } from './database.ts';
 import type { Limits, Rate, Taken } from './limits.ts';
 import {
   bucketWait,
@@ -17,19 +18,6 @@ import {
 import { SWEEP_AT_ONCE } from './sweep.ts';
 import { guarded } from './transaction.ts';
 import { unavailable } from './unavailable.ts';
-
-/** The part of node:sqlite's DatabaseSync (also @photostructure/sqlite's) that limits need. */
-export interface LimitsDatabase {
-  exec(sql: string): void;
-  prepare(sql: string): LimitsStatement;
-  close(): void;
-}
-
-interface LimitsStatement {
-  run(...values: (string | number)[]): unknown;
-  get(...values: (string | number)[]): unknown;
-  all(...values: (string | number)[]): unknown[];
-}
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS rate_clock (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
@@ -54,7 +42,7 @@ CREATE TRIGGER IF NOT EXISTS rate_bucket_out AFTER DELETE ON rate_counter BEGIN
  * gates never count from the same total. `close` closes the database.
  * @throws CallgateError CG_STATE_UNAVAILABLE when the file is locked for too long, full, or corrupt.
  */
-export function sqliteLimits(database: LimitsDatabase, options: { readonly maxKeys?: number } = {}): Limits {
+export function sqliteLimits(database: Database, options: { readonly maxKeys?: number } = {}): Limits {
   const maxKeys = options.maxKeys ?? MOST_COUNTERS;
   const sql = guarded('limits', database, () => {
     database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
@@ -77,7 +65,7 @@ export function sqliteLimits(database: LimitsDatabase, options: { readonly maxKe
 
 type Statements = ReturnType<typeof prepareAll>;
 
-function prepareAll(database: LimitsDatabase) {
+function prepareAll(database: Database) {
   return {
     begin: database.prepare('BEGIN IMMEDIATE'),
     commit: database.prepare('COMMIT'),
