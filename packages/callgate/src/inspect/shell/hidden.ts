@@ -159,6 +159,23 @@ export function commandArguments(program: string, words: readonly ShellWord[]): 
     case 'mapfile':
     case 'readarray':
       return valuesOf(words, ['-C']);
+    case 'complete':
+    case 'compgen':
+      // The list of words is expanded, like a line of the shell.
+      return [
+        ...valuesOf(words, ['-C', '-F']),
+        ...glued(words, '-C'),
+        ...(words.some(({ text }, at) => /^-\w*W/.test(text) && /\$\(|`/.test(text + (words[at + 1]?.text ?? '')))
+          ? [unknownWord()]
+          : []),
+      ];
+    case 'bind':
+      return words.some(({ text }) => /^-[a-z]*[xf]/.test(text)) ? [unknownWord()] : [];
+    case 'fc':
+      // It runs lines of the history, or hands them to an editor.
+      return words.some(({ text }) => /^-[a-z]*l/.test(text)) ? [] : [unknownWord()];
+    case 'jobs':
+      return words[1]?.text === '-x' ? [joinAfter(words, '-x')] : [];
     case 'hash':
       return words.some(({ text }) => text === '-p') ? [unknownWord()] : [];
     case 'enable':

@@ -8,6 +8,7 @@ import {
   type Assignment,
   type Change,
   type Command,
+  type LateText,
   type ParsedShell,
   type Part,
   type Redirect,
@@ -32,7 +33,9 @@ export function parseShell(text: string): ParsedShell {
   if (refused !== undefined) return { unparsed: refused };
   try {
     const file = parser.Parse(text, '').__internal_object__;
-    return { script: new Converter().script(field(file, 'Stmts'), 0) };
+    const converter = new Converter();
+    const script = converter.script(field(file, 'Stmts'), 0);
+    return { script, late: converter.late };
   } catch (error) {
     // A failed parse leaves Go state behind; the next text gets a parser that has seen nothing.
     parser = syntax.NewParser();
@@ -80,6 +83,11 @@ const OPERATORS: ReadonlyMap<unknown, string> = new Map(
 const FED = 67;
 const AND = 10;
 const OR = 11;
+/** `${x@P}` and its like */
+const TRANSFORM = 84;
+/** `-v`, `-R`; `-eq` up to `-gt` */
+const NAME_TESTS = [110, 111];
+const NUMBER_TESTS = [116, 121] as const;
 const EXPANSIONS: ReadonlyMap<unknown, ['default' | 'alternative' | 'assign' | 'require', boolean]> = new Map([
   [68, ['alternative', false]],
   [69, ['alternative', true]],
@@ -94,6 +102,11 @@ const EXPANSIONS: ReadonlyMap<unknown, ['default' | 'alternative' | 'assign' | '
 /** Walks the Go structs directly: the library's own wrappers cost five times the parse. */
 class Converter {
   #nodes = 0;
+  #late: LateText = { evaluates: false, runs: false };
+
+  get late(): LateText {
+    return this.#late;
+  }
 
   script(statements: unknown, depth: number): Script {
     return list(statements).map((statement) => this.#statement(statement, depth + 1));
@@ -175,6 +188,7 @@ class Converter {
         return { kind: 'group', script, subshell: kindOf(node) === 'CoprocClause' };
       }
       default:
+        this.#notice(node!);
         return { kind: 'values', script: this.#inside([node!], inner), sets: this.#named(node!) };
     }
   }
@@ -190,6 +204,7 @@ class Converter {
     const index = field(node, 'Index');
     const name = textOf(field(node, 'Name'));
     const append = node['Append'] === true;
+    if (index !== undefined && !isPlainIndex(index)) this.#evaluates();
     if (array !== undefined || index !== undefined) {
       const elements = array === undefined ? [node] : list(array['Elems']);
       const words = elements.map((element) => this.#word(field(element, 'Value'), depth));
@@ -244,6 +259,7 @@ class Converter {
     const loop = field(node, 'Loop');
     const body = this.script(node['Do'], depth);
     if (kindOf(loop) !== 'WordIter') {
+      this.#evaluates();
       return { kind: 'branches', words: [], scripts: [[...this.#inside([loop!], depth), ...body]] };
     }
     const items = list(loop!['Items']).map((word) => this.#word(word, depth));
@@ -288,12 +304,14 @@ class Converter {
           into.push({ kind: 'process', script: this.script(node['Stmts'], depth + 1), fed: node['Op'] === FED });
           break;
         default:
+          this.#notice(node);
           into.push({ kind: 'opaque', script: this.#inside([node], depth + 1) });
       }
     }
   }
 
   #variable(node: GoNode, depth: number, quoted: boolean): Part {
+    this.#notice(node);
     const name = textOf(field(node, 'Param'));
     const change = this.#change(node, depth);
     return change === undefined ? { kind: 'variable', name, quoted } : { kind: 'variable', name, quoted, change };
@@ -345,11 +363,43 @@ class Converter {
       into.push(...this.script(node['Stmts'], depth + 1));
       return;
     }
+    this.#notice(node);
     for (const key of Object.keys(node)) {
       if (key.startsWith('$')) continue;
       const value = node[key];
       if (isSlice(value)) for (const item of list(value)) this.#collect(item, depth + 1, into);
       else if (isStruct(value)) this.#collect(value, depth + 1, into);
+    }
+  }
+
+  #evaluates(): void {
+    this.#late = { ...this.#late, evaluates: true };
+  }
+
+  /** Whether a node evaluates a value once more. */
+  #notice(node: GoNode): void {
+    const op = node['Op'];
+    switch (kindOf(node)) {
+      case 'ArithmCmd':
+      case 'ArithmExp':
+      case 'LetClause':
+        return this.#evaluates();
+      case 'BinaryTest':
+        if (typeof op === 'number' && op >= NUMBER_TESTS[0] && op <= NUMBER_TESTS[1]) this.#evaluates();
+        return;
+      case 'UnaryTest':
+        if (typeof op === 'number' && NAME_TESTS.includes(op)) this.#evaluates();
+        return;
+      case 'ParamExp': {
+        const [index, slice, change] = [field(node, 'Index'), field(node, 'Slice'), field(node, 'Exp')];
+        const offsets = slice === undefined ? [] : [field(slice, 'Offset'), field(slice, 'Length')];
+        const isPlain = [index, ...offsets].every((one) => one === undefined || isPlainIndex(one));
+        if (node['Excl'] === true || !isPlain) this.#evaluates();
+        if (change?.['Op'] === TRANSFORM && lettersOf(field(change, 'Word')) === 'P')
+          this.#late = { ...this.#late, runs: true };
+        return;
+      }
+      default:
     }
   }
 
@@ -359,7 +409,10 @@ class Converter {
     const visit = (at: unknown, depth: number): void => {
       if (!isStruct(at)) return;
       this.#count(depth);
-      if (kindOf(at) === 'Lit') names.add(stringOf(at['Value']));
+      const kind = kindOf(at);
+      if (kind === 'Lit') names.add(stringOf(at['Value']));
+      if (kind === 'SglQuoted' && this.#late.evaluates && /\$\(|`/.test(stringOf(at['Value'])))
+        this.#late = { ...this.#late, runs: true };
       for (const key of Object.keys(at)) {
         const value = key.startsWith('$') ? undefined : at[key];
         if (isSlice(value)) for (const item of list(value)) visit(item, depth + 1);
@@ -369,6 +422,18 @@ class Converter {
     visit(node, 0);
     return [...names];
   }
+}
+
+/** The text of a word that is one literal; undefined for any other. */
+function lettersOf(node: GoNode | undefined): string | undefined {
+  const parts = node === undefined ? [] : list(node['Parts']);
+  return parts.length === 1 && kindOf(parts[0]) === 'Lit' ? textOf(parts[0]) : undefined;
+}
+
+/** `${a[0]}`, `${a[@]}`, `${s:1}`, `${s: -1}`: a number or a star, which means nothing but itself. */
+function isPlainIndex(node: GoNode): boolean {
+  const word = kindOf(node) === 'UnaryArithm' ? field(node, 'X') : node;
+  return /^(?:\d{1,9}|[@*])$/.test(lettersOf(word) ?? '');
 }
 
 /** A word that is only expanded, as a statement whose command does nothing with it. */

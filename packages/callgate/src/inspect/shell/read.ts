@@ -28,6 +28,7 @@ import {
   unknownInput,
   withInput,
 } from './scope.ts';
+import { evaluatesLate, holdsSubstitution } from './late.ts';
 import { shellArguments } from './shell-arguments.ts';
 import { join, skipOptions, unwrap } from './unwrap.ts';
 import { constantWord, type ShellWord, UNKNOWN, unknownWord } from './variables.ts';
@@ -72,6 +73,9 @@ class Reader {
   readonly #defined = new Set<string>();
   /** Files the text has written: running one runs a text nobody has judged. */
   readonly #written = new Set<string>();
+  /** Texts with a substitution in them that nothing has run yet, and whether something evaluates texts once more. */
+  readonly #substitutions = new Set<string>();
+  #evaluates = false;
   #dynamic = false;
   #unparsed: string | undefined;
   #text = 0;
@@ -84,7 +88,8 @@ class Reader {
 
   reading(): ShellReading {
     const unparsed = this.#unparsed === undefined ? undefined : { unparsed: this.#unparsed };
-    return { commands: this.#commands, assignments: this.#assignments, dynamic: this.#dynamic, ...unparsed };
+    const dynamic = this.#dynamic || (this.#evaluates && this.#substitutions.size > 0);
+    return { commands: this.#commands, assignments: this.#assignments, dynamic, ...unparsed };
   }
 
   refuse(reason: string): void {
@@ -116,8 +121,16 @@ class Reader {
     this.#parsed += word.text.length;
     if (this.#parsed > MOST_PARSED) throw new ShellLimit('too much text in shells inside shells');
     const parsed = this.#parse(word.text.replaceAll(UNKNOWN, '${_}'));
-    if ('unparsed' in parsed) this.refuse(parsed.unparsed);
-    else this.#statements(parsed.script, { ...scope, depth: scope.depth + 1 });
+    // A script is read here; its substitutions are no text that somebody may evaluate later.
+    this.#substitutions.delete(word.text);
+    this.#substitutions.delete(word.text.replace(/\n$/, ''));
+    if ('unparsed' in parsed) {
+      this.refuse(parsed.unparsed);
+      return;
+    }
+    if (parsed.late?.evaluates === true) this.#evaluates = true;
+    if (parsed.late?.runs === true && !scope.quiet) this.#dynamic = true;
+    this.#statements(parsed.script, { ...scope, depth: scope.depth + 1 });
   }
 
   #statements(script: Script, scope: Scope): void {
@@ -253,6 +266,9 @@ class Reader {
   #declare(command: Command & { kind: 'declare' }, scope: Scope): void {
     const flags = command.flags.map((word) => expandOne(word, this.#expander(scope)));
     this.#assign(command.assignments, scope);
+    const late = evaluatesLate(command.variant, [constantWord(command.variant), ...flags]);
+    if (late === 'known' && !scope.quiet) this.#dynamic = true;
+    if (late === 'names') this.#evaluates = true;
     const locks =
       command.variant === 'readonly' || flags.some((flag) => flag.dynamic || /^[-+].*[rilun]/.test(flag.text));
     if (locks) {
@@ -398,6 +414,9 @@ class Reader {
       default:
         break;
     }
+    const late = evaluatesLate(program, words);
+    if (late === 'known') this.#dynamic = true;
+    if (late === 'names') this.#evaluates = true;
     if (SETTERS.has(program)) this.#setter(program, words, shell);
     if (words.length > 1) {
       for (const script of commandArguments(program, words)) this.#script(script, forked(inside));
@@ -553,6 +572,9 @@ class Reader {
         return { text: this.#constantOutput(script, forked(scope)), from };
       },
       spend: (characters: number) => this.#spend(characters),
+      made: (text: string, isValue: boolean) => {
+        if (holdsSubstitution(text, isValue)) this.#substitutions.add(text);
+      },
     };
   }
 

@@ -490,6 +490,69 @@ describe('says so when it cannot know what runs', () => {
   });
 });
 
+describe('does not know what builtins evaluate late', () => {
+  it.each([
+    "x='a[$(rm -rf /)]'; ((x))",
+    "x='a[`rm -rf /`]'; echo $((x + 1))",
+    "x='a[$(rm -rf /)]'; [[ x -eq 1 ]]",
+    "x='a[$(rm -rf /)]'; [[ -v $x ]]",
+    "x='a[$(rm -rf /)]'; let y=x",
+    "x='a[$(rm -rf /)]'; echo ${b[x]}",
+    "x='a[$(rm -rf /)]'; echo ${s:x}",
+    "x='a[$(rm -rf /)]'; b[x]=1",
+    "x='a[$(rm -rf /)]'; echo ${!x}",
+    "x='a[$(rm -rf /)]'; declare -i y; y=x",
+    "x='a[$(rm -rf /)]'; declare -n y=x; echo $y",
+    "x='a[$(rm -rf /)]'; for ((i=x;;)); do ls; done",
+    "x='a[$'; y='(rm -rf /)]'; (($x$y))",
+    "x='a['; x+='$(rm -rf /)]'; ((x))",
+    "for x in 'a[$(rm -rf /)]'; do ((x)); done",
+    "set -- 'a[$(rm -rf /)]'; (($1))",
+    "f() { (($1)); }; f 'a[$(rm -rf /)]'",
+    "read x <<< 'a[$(rm -rf /)]'; ((x))",
+    "(( 'a[$(rm -rf /)]' ))",
+    "x='$(rm -rf /)'; echo ${x@P}",
+    'echo "${PS1@P}"',
+    "read 'a[$(rm -rf /)]'",
+    "unset 'a[$(rm -rf /)]'",
+    "declare 'a[$(rm -rf /)]=x'",
+    "export 'a[$(rm -rf /)]=x'",
+    "printf -v 'a[$(rm -rf /)]' x",
+    "test -v 'a[$(rm -rf /)]'",
+    "[ -v 'a[$(rm -rf /)]' ]",
+    "let 'a[$(rm -rf /)]'",
+    "command let 'a[$(rm -rf /)]'",
+    "mapfile 'a[$(rm -rf /)]'",
+    'x=\'$(rm -rf /)\'; unset "a[$x]"',
+    "bash -c 'x=$1; ((x))' _ 'a[$(rm -rf /)]'",
+    "compgen -W '$(rm -rf /)'",
+    'bind -x \'"\\C-a": rm -rf /\'',
+    'bind -f x',
+    'fc -e vim',
+    'fc -s x',
+  ])('%s', (text) => expect(judge(text).dynamic).toBe(true));
+
+  it.each(["complete -C 'rm -rf /' x", "compgen -C 'rm -rf /'", "compgen '-Crm -rf /'", 'jobs -x rm -rf /'])(
+    'but reads %s',
+    (text) => expect(claims(text)).toContain('destructive'),
+  );
+
+  it.each([
+    'i=0; while ((i < 3)); do ls $i; ((i++)); done',
+    'n=$(ls | wc -l); if [[ $n -gt 3 ]]; then ls; fi',
+    "bash -c 'n=$(ls | wc -l); ((n > 3)) && ls'",
+    "bash <<'E'\nn=$(ls | wc -l)\necho $((n + 1))\nE",
+    'echo ${a[0]} ${a[@]} ${s:1:2} ${s: -1}',
+    "git commit -m 'use `x` and $(y)'",
+    "awk '{ a[$(NF-1)]++ }' file",
+    "read -p 'Run `x`? ' answer",
+    'unset a[1] b',
+    'declare -a list; declare -r x=1',
+    'complete -W "a b" x',
+    'fc -l',
+  ])('and knows what %s runs', (text) => expect(judge(text).dynamic).toBe(false));
+});
+
 describe('sees programs that others are told to run', () => {
   it.each([
     'env GIT_PAGER="rm -rf /" git log',

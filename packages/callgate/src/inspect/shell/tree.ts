@@ -62,7 +62,15 @@ export type Command =
   /** `[[ … ]]`, `(( … ))`, `let`: values only, with the commands inside and the variables it may set. */
   | { readonly kind: 'values'; readonly script: Script; readonly sets: readonly string[] };
 
-export type ParsedShell = { readonly script: Script } | { readonly unparsed: string };
+/** What of a text is evaluated once more after it is expanded. */
+export interface LateText {
+  /** Arithmetic, subscripts, `-v`: a value that holds `a[$(…)]` runs what is in it. */
+  readonly evaluates: boolean;
+  /** `${x@P}`, or a substitution quoted inside arithmetic: it runs for certain. */
+  readonly runs: boolean;
+}
+
+export type ParsedShell = { readonly script: Script; readonly late?: LateText } | { readonly unparsed: string };
 
 /** Turns a command line into our tree; never throws. */
 export type ParseShell = (text: string) => ParsedShell;

@@ -9,6 +9,8 @@ export interface Expander {
   output(script: Script, fed?: boolean): { readonly text: string | undefined; readonly from: readonly number[] };
   /** Counts text made; throws when there is too much. */
   spend(characters: number): void;
+  /** Told of every word made; `isValue` when it is assigned or redirected, not an argument. */
+  made(text: string, isValue: boolean): void;
 }
 
 /** Expands a command word or argument: braces, variables, substitutions, then splitting. Globs stay as written. */
@@ -117,6 +119,7 @@ class FieldBuilder {
 
   #close(): void {
     this.#expander.spend(1);
+    this.#expander.made(this.#text, !this.#splits);
     const content = this.#content === undefined ? undefined : { content: this.#content };
     this.#fields.push({ text: this.#text, dynamic: this.#dynamic, glob: this.#glob, from: this.#from, ...content });
     this.#text = '';
