@@ -15,8 +15,9 @@ export interface Command {
   readonly verbs?: () => Promise<readonly Command[]>;
 }
 
-const HOME_FLAG = ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'] as const;
-const EVIDENCE_FLAG = ['--evidence <directory>', 'read this log instead of the one of the home'] as const;
+/** Flags of every command that reads a home, or a log. */
+export const HOME_FLAG = ['--home <directory>', 'use this home instead of CALLGATE_HOME or ~/.callgate'] as const;
+export const EVIDENCE_FLAG = ['--evidence <directory>', 'read this log instead of the one of the home'] as const;
 
 const RUN_FLAGS: Command['flags'] = [
   ['--policy <file>', 'judge by this policy instead of the one of the project or the home'],

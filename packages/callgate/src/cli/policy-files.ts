@@ -138,6 +138,7 @@ export function shownPlace(
   return [`  ${cut.replaceAll('\t', ' ')}`, `  ${' '.repeat(place.column - 1 - from)}^`];
 }
 
+/** In hex. */
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

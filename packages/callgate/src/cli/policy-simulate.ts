@@ -16,7 +16,7 @@ const FLAGS = {
   server: 'name',
   limit: 'number',
   examples: 'number',
-  'fail-on': 'newly-allowed|newly-denied|any',
+  'fail-on': 'newly-allowed|newly-denied|newly-asked|newly-deferred|any',
   evidence: 'directory',
   home: 'directory',
   json: true,

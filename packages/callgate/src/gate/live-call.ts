@@ -3,6 +3,7 @@ import type { Finding } from '../model/finding.ts';
 import type { Json } from '../model/json.ts';
 import { findSecrets } from '../inspect/message-secrets.ts';
 import type { Principal } from '../model/principal.ts';
+import { intentOf } from '../policy/document/annotations.ts';
 import type { Scanner } from '../protocol/scan.ts';
 import { jsonAt, walkStrings } from '../protocol/tape.ts';
 import type { Memory } from './memory.ts';
@@ -107,11 +108,6 @@ export class LiveCall implements Call {
   realPath(path: string): string | undefined {
     return this.paths?.get(path);
   }
-}
-
-function intentOf({ destructiveHint, readOnlyHint }: Annotations): Intent {
-  if (destructiveHint === true) return 'delete';
-  return readOnlyHint === true ? 'read' : 'unknown';
 }
 
 /** Where a finding beside the arguments lies: a pointer of no argument. */

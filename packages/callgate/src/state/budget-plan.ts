@@ -55,6 +55,7 @@ export function expiryOf(before: number, taking: Taking, clock: number): number 
   return Math.max(before, Math.min(FOREVER, clock + taking.keepMs));
 }
 
+/** @throws CallgateError CG_STATE_UNAVAILABLE for what is no time. */
 export function checkClock(now: number): void {
   // A time beyond all dates would make every key one of the past, and forgotten.
   if (!(now >= 0 && now <= LAST_TIME)) throw unavailable('budgets', 'the clock gives no time');

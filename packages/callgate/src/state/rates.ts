@@ -18,6 +18,7 @@ const EXACT_MOST = 1000;
 const BUCKETS = 64;
 export const MOST_COUNTERS = 100_000;
 
+/** Whether a rate is counted in a bucket; otherwise in a sliding window. */
 export function isBucket(rate: Rate): rate is BucketRate {
   return rate.burst !== undefined;
 }
@@ -78,10 +79,12 @@ export interface Refusal {
   readonly freeAt: number;
 }
 
+/** The refusal that frees up last, of the one so far and that of rate no. `index`. */
 export function later(refusal: Refusal | undefined, index: number, time: number): Refusal {
   return refusal === undefined || time > refusal.freeAt ? { index, freeAt: time } : refusal;
 }
 
+/** The answer to who was refused, with how long to wait. */
 export function refused(refusal: Refusal, now: number): Taken {
   return { ok: false, index: refusal.index, retryAfterMs: Math.max(1, Math.ceil(refusal.freeAt - now)) };
 }

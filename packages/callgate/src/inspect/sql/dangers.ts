@@ -25,9 +25,6 @@ const HARD = [
 ] as const;
 const SOFT = ['union', 'stacked', 'tautology'] as const;
 
-const SOFTS: ReadonlySet<string> = new Set(SOFT);
-export const isHard = (danger: SqlDanger): boolean => !SOFTS.has(danger);
-
 const table = (lines: Readonly<Record<string, SqlDanger>>): ReadonlyMap<string, SqlDanger> =>
   new Map(Object.entries(lines).flatMap(([names, danger]) => names.split(' ').map((name) => [name, danger] as const)));
 
@@ -99,6 +96,13 @@ export function findDangers(lexemes: readonly Lexeme[], dialect: SqlDialect): Re
   }
   return found;
 }
+
+/** Whether a danger alone makes a statement `dangerous`. */
+export function isHard(danger: SqlDanger): boolean {
+  return !SOFTS.has(danger);
+}
+
+const SOFTS: ReadonlySet<string> = new Set(SOFT);
 
 /** Dangers told by the first words of a statement. */
 function ofStart(head: readonly Lexeme[], all: readonly Lexeme[], hasCode: boolean, found: Set<SqlDanger>): void {

@@ -85,6 +85,7 @@ export function readAddress(text: string): Address | undefined {
   return loose !== undefined && decimal !== undefined && samePrefix(loose, decimal, 32) ? loose : undefined;
 }
 
+/** The class of an address that was read; see `addressClass`. */
 export function classOf(address: Address): AddressClass {
   return carried(address).some(isMetadata) ? 'metadata' : rangeOf(address);
 }

@@ -102,6 +102,7 @@ function compileSeen(expr: CallExpr, context: Context): Eval {
   };
 }
 
+/** A test of the text that `of` comes to; anything else is an error, which names the function. */
 export function onText(of: Eval, name: string, test: TextTest): Eval {
   return (call) => {
     const text = of(call);

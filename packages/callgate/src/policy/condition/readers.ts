@@ -12,6 +12,7 @@ export interface Readers {
   forget(): void;
 }
 
+/** Opens readers for one policy; nothing is read yet. */
 export function openReaders(): Readers {
   const lines = openReadings<JudgedShell>(judgeCommand);
   const lists = openReadings((json) => judgeCommand(JSON.parse(json) as string[]));

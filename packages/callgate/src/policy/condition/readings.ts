@@ -15,6 +15,7 @@ const LONGEST_KEPT = 4_096;
 /** Most texts of one decision; beyond that they are read again. */
 const MOST_OPEN = 64;
 
+/** Opens an empty memory over a reader, which must be pure. */
 export function openReadings<T>(read: (text: string) => T): Readings<T> {
   const kept = new Map<string, T>();
   const open = new Map<string, T>();

@@ -12,16 +12,6 @@ export type RequestTest =
 /** A condition on a call: an expression, or what it comes to. */
 type Cel = string | boolean;
 
-function fold(test: RequestTest, leaf: (test: Exclude<RequestTest, { parts: unknown }>) => Cel): Cel {
-  if (!('parts' in test)) return leaf(test);
-  const parts = test.parts.map((part) => fold(part, leaf));
-  const decisive = test.kind === 'or';
-  if (parts.includes(decisive)) return decisive;
-  const open = parts.filter((part) => typeof part === 'string');
-  if (open.length === 0) return !decisive;
-  return decisive ? celOr(open) : celAnd(open);
-}
-
 /** The condition on a request to an HTTP API. */
 export function forHttp(test: RequestTest, permissive: boolean): Cel {
   return fold(test, (leaf) => {
@@ -49,6 +39,17 @@ export function forTools(test: RequestTest, permissive: boolean): Cel {
     });
     return conditions.length === 0 ? false : celOr(conditions);
   });
+}
+
+/** Puts parts together again, and leaves out what is decided. */
+function fold(test: RequestTest, leaf: (test: Exclude<RequestTest, { parts: unknown }>) => Cel): Cel {
+  if (!('parts' in test)) return leaf(test);
+  const parts = test.parts.map((part) => fold(part, leaf));
+  const decisive = test.kind === 'or';
+  if (parts.includes(decisive)) return decisive;
+  const open = parts.filter((part) => typeof part === 'string');
+  if (open.length === 0) return !decisive;
+  return decisive ? celOr(open) : celAnd(open);
 }
 
 /** The name a rule is about, as `match.tool` takes it, and the rest of its test. */

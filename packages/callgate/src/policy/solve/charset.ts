@@ -17,10 +17,12 @@ export const SPACE: CharSet = [
   [0x20, 0x20],
 ];
 
+/** The set of one character. */
 export function single(code: number): CharSet {
   return [[code, code]];
 }
 
+/** The characters that any of the sets has. */
 export function unionOf(...sets: readonly CharSet[]): CharSet {
   const all = sets.flat().toSorted((a, b) => a[0] - b[0]);
   const out: [number, number][] = [];
@@ -32,6 +34,7 @@ export function unionOf(...sets: readonly CharSet[]): CharSet {
   return out;
 }
 
+/** All characters that the set has not. */
 export function complementOf(set: CharSet): CharSet {
   const out: [number, number][] = [];
   let next = 0;
@@ -43,14 +46,17 @@ export function complementOf(set: CharSet): CharSet {
   return out;
 }
 
+/** Whether the set has this character. */
 export function has(set: CharSet, code: number): boolean {
   return set.some(([from, to]) => code >= from && code <= to);
 }
 
+/** Whether `other` has all of the set, each range of it in one of its own. */
 export function isWithin(set: CharSet, other: CharSet): boolean {
   return set.every(([from, to]) => other.some(([low, high]) => from >= low && to <= high));
 }
 
+/** Whether the two have no character in common. */
 export function isApart(set: CharSet, other: CharSet): boolean {
   return !set.some(([from, to]) => other.some(([low, high]) => from <= high && to >= low));
 }

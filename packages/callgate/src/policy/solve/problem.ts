@@ -274,6 +274,7 @@ function optionsOf(
   return { options: [...options.values()], areAll: values.length <= MOST_OPTIONS && lists.length <= MOST_LISTS };
 }
 
+/** What the real engine says of one atom. */
 export function answer(rule: CompiledRule, atom: Atom, call: Call): Answer {
   try {
     const truth = atom.test(call);

@@ -1,9 +1,10 @@
 import { secretsOf } from '../../inspect/message-secrets.ts';
-import type { Annotations, Call, CallFinding, Intent } from '../../model/call.ts';
+import type { Call, CallFinding } from '../../model/call.ts';
 import { ExactNumber, type Json } from '../../model/json.ts';
 import type { Principal } from '../../model/principal.ts';
 import { isObject } from '../condition/field.ts';
 import { lexicalPath } from '../condition/under.ts';
+import { intentOf } from '../document/annotations.ts';
 
 /** What a person writes of a call just as the call has it. */
 type Plain = Pick<
@@ -79,12 +80,6 @@ function usualMethod({ prompt, resource }: CallSpec): string {
 function principalOf({ principal = {}, roles }: CallSpec): Principal {
   const usual = { id: 'agent', roles: [], chain: [], assurance: 'same-user' as const };
   return { ...usual, ...principal, ...(roles === undefined ? {} : { roles }) };
-}
-
-/** As the gate reads a trusted server's claims. */
-function intentOf({ destructiveHint, readOnlyHint }: Annotations): Intent {
-  if (destructiveHint === true) return 'delete';
-  return readOnlyHint === true ? 'read' : 'unknown';
 }
 
 function countOf(history: Readonly<Record<string, number>>, glob: (tool: string) => boolean): number {

@@ -108,6 +108,7 @@ function holds(constraint: Constraint, value: Literal): boolean | undefined {
   }
 }
 
+/** Whether two literals are equal; numbers are by their value, however they are written. */
 export function same(a: Literal, b: Literal): boolean {
   return isNumeric(a) && isNumeric(b) ? compareNumbers(a, b) === 0 : a === b;
 }
