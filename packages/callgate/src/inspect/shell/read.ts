@@ -29,6 +29,7 @@ import {
   withInput,
 } from './scope.ts';
 import { evaluatesLate, holdsSubstitution } from './late.ts';
+import { isPlaceOfSettings, readsSettingsElsewhere } from './settings.ts';
 import { shellArguments } from './shell-arguments.ts';
 import { join, skipOptions, unwrap } from './unwrap.ts';
 import { constantWord, type ShellWord, UNKNOWN, unknownWord } from './variables.ts';
@@ -310,7 +311,10 @@ class Reader {
   #assigned(words: readonly ShellWord[], scope: Scope): void {
     for (const word of words.slice(1)) {
       const match = /^([A-Za-z_][\w.%]*)(?:\(\))?=([\s\S]*)$/.exec(word.text);
-      if (match !== null) this.#environment(match[1]!, { ...word, text: match[2]! }, scope);
+      if (match === null) continue;
+      const value = { ...word, text: match[2]! };
+      if (isPlaceOfSettings(match[1]!)) scope.variables.set(match[1]!, value);
+      this.#environment(match[1]!, value, scope);
     }
   }
 
@@ -343,7 +347,10 @@ class Reader {
         return;
       }
       if (inner.keeps) this.#emit(program, words, redirects, scope);
-      if (ASSIGNS.has(program)) this.#assigned(words.slice(0, words.length - (inner.words?.length ?? 0)), scope);
+      if (ASSIGNS.has(program)) {
+        scope = forked(scope);
+        this.#assigned(words.slice(0, words.length - (inner.words?.length ?? 0)), scope);
+      }
       scope = { ...scope, via: [...scope.via, program] };
       for (const script of inner.scripts ?? []) {
         if (!inner.keeps) this.#carry(redirects, scope);
@@ -415,7 +422,7 @@ class Reader {
         break;
     }
     const late = evaluatesLate(program, words);
-    if (late === 'known') this.#dynamic = true;
+    if (late === 'known' || readsSettingsElsewhere(program, words, scope.variables)) this.#dynamic = true;
     if (late === 'names') this.#evaluates = true;
     if (SETTERS.has(program)) this.#setter(program, words, shell);
     if (words.length > 1) {

@@ -622,6 +622,27 @@ describe('sees programs that others are told to run', () => {
     'xterm -e rm -rf /',
     'emacs -batch --eval "(x)"',
     'hash -p /bin/rm ls; ls x',
+    'HOME=/tmp git log',
+    'export HOME=/tmp; git log',
+    'env HOME=/tmp git log',
+    'env -i HOME=/tmp git log',
+    'sudo HOME=/tmp git log',
+    'env HOME=/tmp sh -c "git log"',
+    'read HOME < x; git log',
+    'XDG_CONFIG_HOME=/tmp git log',
+    'HOME=/tmp ssh host',
+    'HOME=/tmp less x',
+    'HOME=/tmp vim x',
+    'HOME=/tmp npm test',
+    'npm_config_userconfig=/tmp/x npm ls',
+    'npm ls --userconfig=/tmp/x',
+    'GIT_DIR=/tmp git log',
+    'git --git-dir=/tmp/x log',
+    'git --git-dir /tmp/x log',
+    'git -C a --git-dir=/tmp/x log',
+    'VIMINIT=":!rm x" vim y',
+    'ssh -F x host',
+    'ssh -Fx host',
   ])('cannot know what %s runs', (text) => expect(judge(text).dynamic).toBe(true));
 
   it.each([
@@ -637,6 +658,15 @@ describe('sees programs that others are told to run', () => {
     'tar -czf x.tgz dir',
     'vim +12 file',
     'psql -c "select * from drops"',
+    'HOME=/tmp ls',
+    'HOME=~ git log',
+    'HOME=/tmp ls; git log',
+    'env HOME=/tmp ls; git log',
+    'git rev-parse --git-dir',
+    'ssh -F none host ls',
+    // As `cd x; git log`, which nobody could forbid: the page of limits says so.
+    'git -C /srv/project log',
+    'cd /srv/project && git log',
   ])('but knows %s', (text) => {
     const { destructive, dynamic } = judge(text);
     expect({ destructive, dynamic }).toEqual({ destructive: false, dynamic: false });
