@@ -6,9 +6,9 @@ import {
   type LoggedCall,
   type LogSource,
 } from '../evidence/index.ts';
-import { CallgateError } from '../model/error.ts';
 import { openSource, sealPending } from './evidence-source.ts';
-import { EXIT, parseFlags, printable, table, type Io } from './terminal.ts';
+import { countFlag, timeFlag } from './flag-values.ts';
+import { EXIT, flagValue, parseFlags, printable, table, type Io } from './terminal.ts';
 
 const FLAGS = {
   tool: 'name',
@@ -45,7 +45,7 @@ const DECISIONS: Readonly<Record<string, string>> = {
 export async function logsCommand(argv: readonly string[], io: Io): Promise<number> {
   const { values, switches, words } = parseFlags(argv, FLAGS);
   if (words[0] !== undefined)
-    throw usage(`logs takes no "${words[0]}".`, 'Filter with --tool, --server, --rule, --decision.');
+    throw flagValue(`logs takes no "${words[0]}".`, 'Filter with --tool, --server, --rule, --decision.');
   const filter = filterOf(values, Date.now());
   const source = await openSource(values, io);
   const calls = await queryCalls(source, filter);
@@ -59,31 +59,19 @@ function filterOf(values: Readonly<Record<string, string>>, now: number): CallFi
   const { tool, server, rule, decision, status, since, until, limit } = values;
   const effect = decision === undefined ? undefined : DECISIONS[decision];
   if (decision !== undefined && (effect === undefined || !Object.hasOwn(DECISIONS, decision)))
-    throw usage(`There is no decision "${decision}".`, 'Use allow, deny, ask or defer.');
-  if (limit !== undefined && !/^[1-9][0-9]{0,8}$/.test(limit))
-    throw usage(`--limit is "${limit}".`, 'Give a whole number from 1 up.');
+    throw flagValue(`There is no decision "${decision}".`, 'Use allow, deny, ask or defer.');
+  const from = timeFlag('since', since, now);
+  const to = timeFlag('until', until, now);
   return {
-    limit: limit === undefined ? 50 : Number(limit),
+    limit: countFlag('limit', limit, 50, 1),
     ...(tool === undefined ? {} : { tool }),
     ...(server === undefined ? {} : { server }),
     ...(rule === undefined ? {} : { rule }),
     ...(effect === undefined ? {} : { decision: effect }),
     ...(status === undefined ? {} : { status }),
-    ...(since === undefined ? {} : { since: timeOf('since', since, now) }),
-    ...(until === undefined ? {} : { until: timeOf('until', until, now) }),
+    ...(from === undefined ? {} : { since: from }),
+    ...(to === undefined ? {} : { until: to }),
   };
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `10m` is ten minutes ago; everything else is a date or a time, UTC unless it says otherwise. */
-function timeOf(flag: string, text: string, now: number): number {
-  const ago = /^([0-9]{1,9})([smhd])$/.exec(text);
-  if (ago !== null) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
-  const time = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(time))
-    throw usage(`--${flag} is "${text}".`, 'Write 30s, 10m, 2h, 7d, or a time like 2026-03-01T10:00:00Z.');
-  return time;
 }
 
 type Print = (calls: readonly LoggedCall[]) => void;
@@ -167,8 +155,4 @@ async function follow(source: LogSource, filter: CallFilter, print: Print, io: I
     process.off('SIGTERM', end);
     io.stdout.off('error', end);
   }
-}
-
-function usage(message: string, remedy: string): CallgateError {
-  return new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy });
 }

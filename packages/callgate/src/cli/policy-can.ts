@@ -1,10 +1,11 @@
 import { CallgateError } from '../model/error.ts';
 import { PolicyError } from '../policy/index.ts';
 import { can, compileGoal } from '../policy/solve/can.ts';
-import { shownCall, withinMsOf } from './policy-search.ts';
+import { secondsFlag } from './flag-values.ts';
+import { shownCall, USUAL_MS } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
-import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
+import { EXIT, flagValue, type Io, parseFlags, printable } from './terminal.ts';
 
 const EFFECTS = ['allow', 'ask', 'deny', 'defer'] as const;
 
@@ -24,9 +25,7 @@ export async function policyCan(argv: readonly string[], io: Io): Promise<number
     });
   }
   if (effect === undefined) {
-    throw new CallgateError('CG_USAGE_FLAG_VALUE', `--effect ${values['effect']} is no effect.`, {
-      remedy: `Write one of: ${EFFECTS.join(', ')}.`,
-    });
+    throw flagValue(`--effect is "${values['effect']}".`, `Write ${EFFECTS.join(', ')}.`);
   }
   const compile = compileOptions(io);
   const files = filesOf(rest);
@@ -41,7 +40,7 @@ export async function policyCan(argv: readonly string[], io: Io): Promise<number
     const issues = error.issues.map((issue) => ({ ...issue, file: 'goal', line: 1, column: 1 }));
     return complain({ issues, sources: [] }, ['goal'], asJson, io);
   }
-  const withinMs = withinMsOf(values['timeout']);
+  const withinMs = secondsFlag('timeout', values['timeout'], USUAL_MS);
   const found = can(loaded.policy, rule, { compile, now: () => performance.now(), withinMs }, effect);
   if (asJson) {
     const witness = found.answer === 'yes' ? shownCall(found.witness) : undefined;

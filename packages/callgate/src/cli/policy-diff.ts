@@ -1,6 +1,7 @@
 import { CallgateError } from '../model/error.ts';
 import { differences } from '../policy/solve/differences.ts';
-import { shownCall, withinMsOf } from './policy-search.ts';
+import { secondsFlag } from './flag-values.ts';
+import { shownCall, USUAL_MS } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
@@ -26,7 +27,7 @@ export async function policyDiff(argv: readonly string[], io: Io): Promise<numbe
   if (!('policy' in next)) return complain(next, [after], asJson, io);
   await Promise.all([loadEngines(old.policy), loadEngines(next.policy)]);
 
-  const withinMs = withinMsOf(values['timeout']);
+  const withinMs = secondsFlag('timeout', values['timeout'], USUAL_MS);
   const found = differences(old.policy, next.policy, { compile, now: () => performance.now(), withinMs });
   const changes = found.witnesses.map((witness) => {
     const [from, to] = witness.outcomes;

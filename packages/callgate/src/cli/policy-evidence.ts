@@ -7,7 +7,6 @@ import type { Direction } from '../model/call.ts';
 import type { Effect } from '../model/decision.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import type { Recorded } from '../policy/tools/replay.ts';
-import { CallgateError } from '../model/error.ts';
 import { withHome, type Io } from './terminal.ts';
 
 /** The newest records that one command reads. */
@@ -143,27 +142,4 @@ export async function trustedServers(values: Readonly<Record<string, string>>, i
     // openSource has said what is wrong with it.
     return new Set();
   }
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `10m` is ten minutes ago; everything else a date or a time, UTC unless it says otherwise. */
-export function timeFlag(name: string, text: string | undefined, now: number): number | undefined {
-  if (text === undefined) return undefined;
-  const ago = /^([0-9]{1,9})([smhd])$/.exec(text);
-  if (ago !== null) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
-  const time = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return time;
-  const remedy = 'Write 30s, 10m, 2h, 7d, or a time like 2026-03-01T10:00:00Z.';
-  throw new CallgateError('CG_USAGE_FLAG_VALUE', `--${name} is "${text}".`, { remedy });
-}
-
-/** A whole number of a flag, from `least` up. */
-export function countFlag(name: string, text: string | undefined, fallback: number, least: number): number {
-  if (text === undefined) return fallback;
-  const count = /^[0-9]{1,9}$/.test(text) ? Number(text) : -1;
-  if (count >= least) return count;
-  throw new CallgateError('CG_USAGE_FLAG_VALUE', `--${name} is "${text}".`, {
-    remedy: `Give a whole number from ${least} up.`,
-  });
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { pathResolver } from '../gate/facts.ts';
 import type { Annotations, Direction } from '../model/call.ts';
-import { CallgateError, messageOf } from '../model/error.ts';
+import { messageOf } from '../model/error.ts';
 import type { Json } from '../model/json.ts';
 import { callFrom, type CallSpec } from '../policy/tools/cases-call.ts';
 import { openPlaces } from '../policy/document/places.ts';
@@ -12,7 +12,7 @@ import { Scanner } from '../protocol/scan.ts';
 import { jsonAt } from '../protocol/tape.ts';
 import { loadEngines } from '../policy/index.ts';
 import { complain, filesOf, loadPolicyFiles, variablesOf } from './policy-files.ts';
-import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
+import { EXIT, flagValue, type Io, parseFlags, printable, table } from './terminal.ts';
 
 const FLAGS = {
   tool: 'name',
@@ -70,7 +70,7 @@ async function writtenCall(
   const isBack = direction === 'result' || direction === 'answer';
   const { tool, server, prompt, resource, method, session, principal } = values;
   if (![tool, prompt, resource, method, values['record']].some((name) => name !== undefined)) {
-    throw usage('explain needs a call.', 'Name it with --tool, --prompt, --resource, --method or --record.');
+    throw flagValue('explain needs a call.', 'Name it with --tool, --prompt, --resource, --method or --record.');
   }
   return {
     ...recorded,
@@ -93,13 +93,13 @@ const DIRECTIONS: readonly string[] = ['call', 'result', 'request', 'answer'];
 
 function directionOf(text: string | undefined): Direction | undefined {
   if (text === undefined || DIRECTIONS.includes(text)) return text as Direction | undefined;
-  throw usage(`--direction is "${text}".`, 'Use call, result, request or answer.');
+  throw flagValue(`--direction is "${text}".`, 'Use call, result, request or answer.');
 }
 
 /** The arguments, or the result, from one of the places where they may be given. */
 async function argumentsOf(values: Values, fromStdin: boolean, io: Io): Promise<Json | undefined> {
   const given = [values['args'], values['args-file'], fromStdin ? '-' : undefined].filter((from) => from !== undefined);
-  if (given.length > 1) throw usage('The arguments are given twice.', 'Use one of --args, --args-file and -.');
+  if (given.length > 1) throw flagValue('The arguments are given twice.', 'Use one of --args, --args-file and -.');
   if (values['args'] !== undefined) return jsonFrom(values['args'], '--args');
   const file = values['args-file'];
   if (file !== undefined) return jsonFrom(readText(file, io), file);
@@ -110,7 +110,7 @@ function readText(file: string, io: Io): string {
   try {
     return readFileSync(resolve(io.cwd, file), 'utf8');
   } catch (cause) {
-    throw usage(`${file} cannot be read: ${messageOf(cause)}`, 'Name a file with the arguments as JSON.');
+    throw flagValue(`${file} cannot be read: ${messageOf(cause)}`, 'Name a file with the arguments as JSON.');
   }
 }
 
@@ -120,7 +120,7 @@ function jsonFrom(text: string, from: string): Json {
   const fault = scanner.scan(Buffer.from(text.trim()));
   if (fault === undefined) return jsonAt(scanner, 0);
   const where = 'at' in fault && typeof fault.at === 'number' ? ` at character ${fault.at + 1}` : '';
-  throw usage(`${from} is no JSON: ${fault.code}${where}.`, 'Write an object such as \'{"path": "/tmp/a"}\'.');
+  throw flagValue(`${from} is no JSON: ${fault.code}${where}.`, 'Write an object such as \'{"path": "/tmp/a"}\'.');
 }
 
 const HINTS = new Set(['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint']);
@@ -132,13 +132,13 @@ function annotationsOf(text: string): Annotations {
     read !== null &&
     Object.entries(read).every(([key, value]) => HINTS.has(key) && typeof value === 'boolean');
   if (isGood) return read as Annotations;
-  throw usage('--annotations is no set of hints.', 'Write \'{"readOnlyHint": true}\'.');
+  throw flagValue('--annotations is no set of hints.', 'Write \'{"readOnlyHint": true}\'.');
 }
 
 function timeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const time = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(time)) throw usage(`--time is "${text}".`, 'Write a time like 2026-03-01T10:00:00Z.');
+  if (Number.isNaN(time)) throw flagValue(`--time is "${text}".`, 'Write a time like 2026-03-01T10:00:00Z.');
   return time;
 }
 
@@ -152,9 +152,7 @@ async function recordedCall(id: string, values: Values, io: Io): Promise<CallSpe
   const calls = await queryCalls(source, { limit: MOST_RECORDS });
   const found = calls.find((call) => call.id === id);
   if (found === undefined)
-    throw new CallgateError('CG_USAGE_FLAG_VALUE', `There is no recorded call ${id}.`, {
-      remedy: 'callgate logs --json shows the id of each call.',
-    });
+    throw flagValue(`There is no recorded call ${id}.`, 'callgate logs --json shows the id of each call.');
   const text = new ArgumentReader(source).of(found);
   const args = text === undefined ? undefined : jsonFrom(text, `the record ${id}`);
   const was = `${found.decision} by ${found.rule}${found.reason === undefined ? '' : `: ${found.reason}`}`;
@@ -226,8 +224,4 @@ function rowsOf({ rule, effect, line, matched, why, atoms, decided }: RuleTrace)
 function oneLine(text: string, most: number): string {
   const flat = text.replaceAll(/\s+/g, ' ');
   return flat.length > most ? `${flat.slice(0, most - 1)}…` : flat;
-}
-
-function usage(message: string, remedy: string): CallgateError {
-  return new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy });
 }

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { matchesName } from '../evidence/calls.ts';
-import { CallgateError } from '../model/error.ts';
 import { learnPolicy, type Learned } from '../policy/tools/learn.ts';
 import type { Recorded } from '../policy/tools/replay.ts';
 import { openSource } from './evidence-source.ts';
-import { readRecorded, timeFlag, trustedServers } from './policy-evidence.ts';
+import { timeFlag } from './flag-values.ts';
+import { readRecorded, trustedServers } from './policy-evidence.ts';
 import { realPath, sha256, variablesOf } from './policy-files.ts';
-import { EXIT, type Io, parseFlags } from './terminal.ts';
+import { EXIT, flagValue, type Io, parseFlags } from './terminal.ts';
 
 const FLAGS = {
   since: '10m|2h|1d|time',
@@ -25,7 +25,8 @@ const FLAGS = {
  */
 export async function policyLearn(argv: readonly string[], io: Io): Promise<number> {
   const { words, values, switches } = parseFlags(argv, FLAGS);
-  if (words[0] !== undefined) throw usage(`policy learn takes no "${words[0]}".`, 'Name the file to write with --out.');
+  if (words[0] !== undefined)
+    throw flagValue(`policy learn takes no "${words[0]}".`, 'Name the file to write with --out.');
   const now = Date.now();
   const since = timeFlag('since', values['since'], now);
   const until = timeFlag('until', values['until'], now);
@@ -62,16 +63,12 @@ function write(path: string, text: string): void {
     writeFileSync(path, text, { flag: 'wx', mode: 0o600 });
   } catch (cause) {
     const isThere = (cause as { code?: unknown }).code === 'EEXIST';
-    if (isThere) throw usage(`${path} is already there.`, 'Name a new file with --out, and compare the two.');
-    throw usage(`${path} cannot be written: ${(cause as Error).message}`, 'Name a file where you may write.');
+    if (isThere) throw flagValue(`${path} is already there.`, 'Name a new file with --out, and compare the two.');
+    throw flagValue(`${path} cannot be written: ${(cause as Error).message}`, 'Name a file where you may write.');
   }
 }
 
 function summary({ rules, learned, leftOut, read }: Learned): string {
   const left = [...leftOut.values()].reduce((sum, count) => sum + count, 0);
   return `${rules} rules learned from ${learned} of ${read} records, ${left} left out; read it before you use it`;
-}
-
-function usage(message: string, remedy: string): CallgateError {
-  return new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy });
 }

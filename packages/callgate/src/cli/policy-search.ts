@@ -1,4 +1,3 @@
-import { CallgateError } from '../model/error.ts';
 import type { Json } from '../model/json.ts';
 import type { Witness } from '../policy/solve/search.ts';
 
@@ -29,14 +28,5 @@ function plain(value: Json): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner as Json)]));
 }
 
-const USUAL_SECONDS = 10;
-
-/** The value of `--timeout`, in milliseconds. @throws CallgateError CG_USAGE_FLAG_VALUE */
-export function withinMsOf(seconds: string | undefined): number {
-  if (seconds === undefined) return USUAL_SECONDS * 1000;
-  const value = Number(seconds);
-  if (/^\d{1,4}(?:\.\d{1,3})?$/.test(seconds) && value > 0) return value * 1000;
-  throw new CallgateError('CG_USAGE_FLAG_VALUE', `--timeout ${seconds} is no number of seconds.`, {
-    remedy: 'Write --timeout 10.',
-  });
-}
+/** How long `can` and `diff` search without `--timeout`. */
+export const USUAL_MS = 10_000;

@@ -1,13 +1,13 @@
 import { matchesName } from '../evidence/calls.ts';
 import { openReplay, type Replayed } from '../gate/replay.ts';
 import type { Effect } from '../model/decision.ts';
-import { CallgateError } from '../model/error.ts';
 import type { Recorded } from '../policy/tools/replay.ts';
 import { openSource } from './evidence-source.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
-import { countFlag, needsPast, readRecorded, timeFlag, trustedServers, type RecordedCalls } from './policy-evidence.ts';
-import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
+import { countFlag, timeFlag } from './flag-values.ts';
+import { needsPast, readRecorded, trustedServers, type RecordedCalls } from './policy-evidence.ts';
+import { EXIT, flagValue, type Io, parseFlags, printable, table } from './terminal.ts';
 
 const FLAGS = {
   since: '10m|2h|1d|time',
@@ -90,9 +90,7 @@ function failOnOf(text: string | undefined): readonly Change[] {
   if (text === 'any') return CHANGES;
   const change = CHANGES.find((known) => known === text);
   if (change !== undefined) return [change];
-  throw new CallgateError('CG_USAGE_FLAG_VALUE', `--fail-on is "${text}".`, {
-    remedy: `Write ${CHANGES.join(', ')} or any.`,
-  });
+  throw flagValue(`--fail-on is "${text}".`, `Write ${CHANGES.join(', ')} or any.`);
 }
 
 interface Wanted {

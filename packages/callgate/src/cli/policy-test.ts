@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { includesOnDisk } from '../config/includes.ts';
-import { CallgateError } from '../model/error.ts';
 import { type CaseFile, readCases } from '../policy/tools/cases.ts';
 import {
   CASE_VARIABLES,
@@ -17,7 +16,7 @@ import { openPlaces } from '../policy/document/places.ts';
 import { shownCall } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { complain, compileSources, readSources, sha256 } from './policy-files.ts';
-import { EXIT, type Io, parseFlags, printable } from './terminal.ts';
+import { EXIT, flagValue, type Io, parseFlags, printable } from './terminal.ts';
 
 /**
  * `callgate policy test [<file>...] [--coverage] [--min <percent>] [--json]`: runs the cases of policies. A policy stands
@@ -77,7 +76,7 @@ function percentOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (/^[0-9]{1,3}(?:\.[0-9]+)?$/.test(text) && value <= 100) return value;
-  throw new CallgateError('CG_USAGE_FLAG_VALUE', `--min is "${text}".`, { remedy: 'Give percent, such as --min 90.' });
+  throw flagValue(`--min is "${text}".`, 'Give percent, such as --min 90.');
 }
 
 /** The file beside a policy, unless the word names a file of cases. */

@@ -82,7 +82,8 @@ function unknownFlag(flag: string, spec: FlagSpec): CallgateError {
   return new CallgateError('CG_USAGE_UNKNOWN_FLAG', `There is no flag ${flag}.${guess}`, { remedy: list });
 }
 
-function flagValue(message: string, remedy: string): CallgateError {
+/** A flag whose value says nothing, with what to write instead. */
+export function flagValue(message: string, remedy: string): CallgateError {
   return new CallgateError('CG_USAGE_FLAG_VALUE', message, { remedy });
 }
 
