@@ -5,6 +5,7 @@ import { codeDestruction, destruction } from './destruction.ts';
 import { downloadAndRun, downloads } from './downloads.ts';
 import { privilege, writes } from './effects.ts';
 import { exfiltration } from './exfiltration.ts';
+import { runsFile } from './files.ts';
 import { isInterpreter, programTexts } from './hidden.ts';
 import { network, reverseShell } from './network.ts';
 import { persistence } from './persistence.ts';
@@ -19,6 +20,7 @@ export type ShellClass =
   | 'disablesDefences'
   | 'exfiltration'
   | 'interpreterCode'
+  | 'runsFile'
   | 'privileged'
   | 'network'
   | 'writes';
@@ -32,6 +34,7 @@ export const SHELL_CLASSES: readonly ShellClass[] = [
   'disablesDefences',
   'exfiltration',
   'interpreterCode',
+  'runsFile',
   'privileged',
   'network',
   'writes',
@@ -85,6 +88,7 @@ export function judgeShell(reading: ShellReading): ShellFacts {
     claim('disablesDefences', at, disablesDefences(command));
     claim('exfiltration', at, exfiltration(command, commands));
     claim('interpreterCode', at, code);
+    claim('runsFile', at, runsFile(command));
     claim('privileged', at, privilege(command));
     claim('network', at, network(command));
     claim('writes', at, writes(command) ?? deletes);

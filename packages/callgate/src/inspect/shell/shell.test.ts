@@ -364,10 +364,72 @@ const CLASSES: readonly (readonly [ShellClass, readonly string[]])[] = [
     'writes',
     ['touch x', 'echo a > b', 'sed -i s/a/b/ f', 'git commit -m x', 'cp a b', 'npm install', 'tee x', 'mkdir x'],
   ],
+  [
+    'runsFile',
+    [
+      'sh x.sh',
+      'bash -x ./x.sh a',
+      'bash --rcfile x -i',
+      '. ./x.sh',
+      'source x',
+      './x.sh',
+      '/tmp/x',
+      'make',
+      'make -C dir all',
+      'npm run x',
+      'npm test',
+      'npm install',
+      'yarn',
+      'yarn build',
+      'pnpm build',
+      'cargo run',
+      'cargo build --release',
+      'go test ./...',
+      'awk -f s x',
+      'sed -f s x',
+      'sed -nf s x',
+      'python x.py',
+      'python3 -m x',
+      'python3 -u x.py --help',
+      'node x.js',
+      'perl x.pl',
+      'java -jar x.jar',
+      'curl -K x',
+      'curl -sK x',
+      'psql -f x.sql',
+      'sudo sh x.sh',
+      'timeout 5 python x.py',
+      'find . -exec sh x.sh \\;',
+      'docker build .',
+      'powershell -File x.ps1',
+    ],
+  ],
 ];
 
 describe.each(CLASSES)('claims %s', (name, texts) => {
   it.each(texts)('%s', (text) => expect(claims(text)).toContain(name));
+});
+
+it.each([
+  'ls x.sh',
+  'git log',
+  'python3 --version',
+  'npm ls',
+  'npm view x',
+  'cargo tree',
+  'sh -c ls',
+  'awk "{print}" x',
+  'sed s/a/b/ x',
+  'python3 -c "print(1)"',
+  'cat Makefile',
+  '/usr/bin/ls',
+  'echo x | python3 -',
+  'which make',
+])('reads no file to run for %s', (text) => expect(claims(text)).not.toContain('runsFile'));
+
+it('does not call a script in a file unknown: a policy asks for it by its own name', () => {
+  expect(judge('make test').dynamic).toBe(false);
+  expect(judge('sh x.sh').dynamic).toBe(false);
 });
 
 describe('leaves quoted data and everyday work alone', () => {
@@ -422,7 +484,7 @@ describe('leaves quoted data and everyday work alone', () => {
     'unzip -l x | grep rm',
   ])('%s', (text) => {
     const facts = judge(text);
-    expect(SHELL_CLASSES.filter((name) => facts[name] && name !== 'writes')).toEqual([]);
+    expect(SHELL_CLASSES.filter((name) => facts[name] && name !== 'writes' && name !== 'runsFile')).toEqual([]);
     expect(facts.dynamic).toBe(false);
     expect(facts.unparsed).toBe(undefined);
   });
@@ -438,7 +500,8 @@ describe('leaves quoted data and everyday work alone', () => {
     ['kill 123', ['writes']],
     ['chmod +x run.sh', ['writes']],
     ['ssh-keygen -l -f ~/.ssh/id_rsa.pub', []],
-    ['python3 script.py', []],
+    ['python3 script.py', ['runsFile']],
+    ['npm test', ['runsFile']],
   ] as const)('%s is only %j', (text, expected) => {
     const facts = judge(text);
     expect(

@@ -119,6 +119,8 @@ describe('shell', () => {
     ['{shell: {destructive: false}}', '$UNKNOWN -rf /', 'error'],
     ['{not: {shell: {destructive: true}}}', '$UNKNOWN -rf /', 'error'],
     ['{shell: {destructive: true}}', 'rm -rf / && $UNKNOWN', 'hit'],
+    ['{shell: {runsFile: true}}', 'make && sh x.sh', 'hit'],
+    ['{shell: {runsFile: false}}', 'git status', 'hit'],
     ['{shell: {dynamic: true}}', '$UNKNOWN x', 'hit'],
     ['{shell: {dynamic: false}}', 'ls', 'hit'],
     ['{shell: {destructive: true}}', 'if then (', 'error'],

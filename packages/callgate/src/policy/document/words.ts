@@ -8,6 +8,7 @@ export const SHELL_FACTS = {
   disablesDefences: 'Switches off a firewall, an audit, a history ...',
   exfiltration: 'Sends local data away.',
   interpreterCode: 'Runs code that is written in the command line.',
+  runsFile: 'Runs what stands in a file (sh x.sh, make, npm test), which is not read.',
   privileged: 'Runs something as another user.',
   network: 'Talks to the network.',
   writes: 'Writes files.',
