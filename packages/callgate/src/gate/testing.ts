@@ -82,7 +82,7 @@ export function judgeOf(rules: string, over: Partial<JudgeOptions> = {}) {
     raw,
     send,
     /** Makes a call; its id. */
-    call(name: string, args: object = {}, more: object = {}): number {
+    call: (name: string, args: object = {}, more: object = {}): number => {
       send('client', { id: ++id, method: 'tools/call', params: { name, arguments: args, ...more } });
       return id;
     },
