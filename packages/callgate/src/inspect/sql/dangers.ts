@@ -79,6 +79,8 @@ export function findDangers(lexemes: readonly Lexeme[], dialect: SqlDialect): Re
     const next = lexemes[i + 1];
     if (isOp(lexeme, '('))
       functions[lexeme.depth] = isWord(lexemes[i - 1], 'extract', 'trim', 'substring', 'overlay', 'position');
+    // No database knows a bare backslash; its client does: psql runs `SELECT 1 \gexec`, mysql `select 1 \! ls`.
+    if (isOp(lexeme, '\\')) found.add('client-command');
     // An XML entity makes the database fetch a file or URL.
     if (lexeme.kind === 'string' && /<!ENTITY/i.test(lexeme.text)) found.add('network');
     // To MySQL the name is a string.
@@ -107,12 +109,7 @@ const SOFTS: ReadonlySet<string> = new Set(SOFT);
 /** Dangers told by the first words of a statement. */
 function ofStart(head: readonly Lexeme[], all: readonly Lexeme[], hasCode: boolean, found: Set<SqlDanger>): void {
   const [first, second] = head;
-  if (
-    isOp(first, '\\') ||
-    isOp(first, '.') ||
-    (isOp(first, '!') && isOp(second, '!')) ||
-    isWord(first, 'system', 'source')
-  ) {
+  if (isOp(first, '.') || (isOp(first, '!') && isOp(second, '!')) || isWord(first, 'system', 'source')) {
     found.add('client-command');
   }
   if (
