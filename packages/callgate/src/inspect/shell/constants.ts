@@ -61,7 +61,7 @@ function echo(args: readonly string[]): string | undefined {
     else if (args[at]!.includes('E')) escapes = false;
   }
   const text = args.slice(at).join(' ');
-  if (!escapes) return text.includes('\\') ? undefined : text + newline; // dash decodes what Bash prints
+  if (!escapes) return /\\(?:[abcefnrtvxuU0-9\\]|$)/.test(text) ? undefined : text + newline; // dash decodes what Bash prints
   const end = text.indexOf('\\c');
   return end >= 0 ? decodeEscapes(text.slice(0, end)) : decodeEscapes(text) + newline;
 }

@@ -27,8 +27,7 @@ const rm: Judge = (texts, command) => {
   if (hasOption(texts, 'rR', 'recursive') || texts.some((text) => /^-rec/i.test(text))) return 'deletes recursively';
   const broad = operandsOf(texts).find((text) => isBroadPath(text));
   if (broad !== undefined) return `deletes ${broad}`;
-  if (command.words.some((word, index) => index > 0 && word.glob && /^\S*(?:^|\/)\*+$/.test(word.text)))
-    return 'deletes by a bare *';
+  if (command.words.some((word, index) => index > 0 && word.glob)) return 'deletes whatever a pattern finds';
   const isFed = command.via.some((name) => /^(?:xargs|g?find|fd|fdfind|parallel)$/.test(name));
   if (isFed && texts.some((text) => text === '\0')) return 'deletes whatever is found';
   return texts.some((text) => text.startsWith('-') && text.includes('\0'))
@@ -95,6 +94,7 @@ const git: Judge = (texts) => {
         ? 'throws away uncommitted work'
         : undefined;
     case 'branch':
+      if (hasOption(rest, 'fMC', 'force') && !hasOption(rest, 'dD', 'delete')) return 'moves a branch by force';
       return rest.includes('-D') || (hasOption(rest, 'd', 'delete') && hasOption(rest, 'f', 'force'))
         ? 'deletes an unmerged branch'
         : undefined;
@@ -136,6 +136,12 @@ const interpreted: Judge = (texts, command) => {
     : undefined;
 };
 
+const flushes: Judge = (texts) =>
+  hasOption(texts, 'FX', 'flush', 'delete-chain') ? 'removes the rules of a firewall' : undefined;
+
+const removesFiles: Judge = (texts) =>
+  texts.some((text) => text.startsWith('--remove-f')) ? 'deletes what it has packed' : undefined;
+
 const PROGRAMS: Readonly<Record<string, Judge>> = {
   rm,
   'git-rm': rm,
@@ -160,6 +166,7 @@ const PROGRAMS: Readonly<Record<string, Judge>> = {
   gfind: (texts) => (texts.includes('-delete') ? 'deletes what it finds' : undefined),
   dd: (texts) => {
     const target = texts.find((text) => text.startsWith('of='))?.slice(3);
+    if (target !== undefined && target !== '/dev/null' && texts.includes('if=/dev/null')) return 'empties a file';
     return target !== undefined && /^\/dev\/(?!null|zero|stdout|stderr|tty|fd\/|shm\/)/.test(target)
       ? `writes over ${target}`
       : undefined;
@@ -181,6 +188,20 @@ const PROGRAMS: Readonly<Record<string, Judge>> = {
       ? 'changes a partition table'
       : undefined,
   diskutil: firstIs(/^(?:erase|partition|zero|secureerase|reformat|apfs delete)/i, 'erases a disk'),
+  nvme: firstIs(/^(?:format|sanitize|write-zeroes|write-uncor|delete-ns|dsm|fw-activate)\b/, 'erases a disk'),
+  mdadm: (texts) =>
+    texts.some((text) => /^--(?:zero-s|create$)|^-C/.test(text)) ? 'overwrites parts of an array' : undefined,
+  iptables: flushes,
+  ip6tables: flushes,
+  ebtables: flushes,
+  arptables: flushes,
+  nft: firstIs(/^(?:flush|delete|destroy)\b/, 'removes the rules of a firewall'),
+  ipset: firstIs(/^(?:flush|destroy)\b/, 'removes the rules of a firewall'),
+  install: (texts) => (operandsOf(texts)[0] === '/dev/null' ? 'empties a file' : undefined),
+  tar: removesFiles,
+  gtar: removesFiles,
+  bsdtar: removesFiles,
+  zip: (texts) => (texts.some((text) => /^-[a-zA-Z]*m|^--move/.test(text)) ? 'deletes what it has packed' : undefined),
   lvremove: always('deletes a volume'),
   vgremove: always('deletes a volume group'),
   pvremove: always('wipes a physical volume'),
@@ -217,6 +238,7 @@ const PROGRAMS: Readonly<Record<string, Judge>> = {
   },
   cp: (texts) => {
     const [first, last] = [operandsOf(texts)[0], operandsOf(texts).at(-1)];
+    if (first === '/dev/null' && last !== first) return 'empties a file';
     return last !== undefined && DISK.test(last) && first !== last ? `writes over ${last}` : undefined;
   },
   tee: (texts) => (texts.some((text) => DISK.test(text)) ? 'writes over a device' : undefined),

@@ -1,5 +1,5 @@
 import { operandsOf, shown, textsOf } from './arguments.ts';
-import { programTexts } from './hidden.ts';
+import { isSqlClient, programTexts } from './hidden.ts';
 import type { ShellCommand } from './reading.ts';
 import { shellArguments } from './shell-arguments.ts';
 
@@ -21,6 +21,7 @@ export function runsFile(command: ShellCommand): string | undefined {
       ? `${program} ${shown(first ?? '')} runs what its files say`
       : undefined;
   }
+  if (isSqlClient(program) && readsUnknownInput(command)) return `${program} runs what it is given to read`;
   const option = FILE_OPTIONS.get(program);
   if (option !== undefined && texts.some((text) => option.test(text)))
     return `${program} takes its commands from a file`;
@@ -105,6 +106,12 @@ function isElsewhere({ words, program }: ShellCommand): boolean {
     !/^(?:\/usr(?:\/local)?|\/opt\/homebrew|\/snap)?\/s?bin\/[^/\\]+$/.test(path) &&
     !/^[A-Za-z]:\\Windows\\/i.test(path)
   );
+}
+
+/** `psql < x.sql`, `cat x.sql | psql`: what is known of its input stands as a here-document. */
+function readsUnknownInput({ redirects, pipedFrom }: ShellCommand): boolean {
+  if (redirects.some(({ op }) => op.startsWith('<<'))) return false;
+  return pipedFrom !== undefined || redirects.some(({ op }) => op === '<');
 }
 
 function shellFile(command: ShellCommand): string | undefined {

@@ -52,6 +52,11 @@ export function isInterpreter(program: string): boolean {
   return INTERPRETERS.some((entry) => entry.program.test(program)) || AWK.has(program);
 }
 
+const SQL_CLIENTS = new Set('psql mysql mariadb sqlite3 sqlcmd clickhouse-client duckdb'.split(' '));
+
+/** Whether this program runs the SQL that it is given. */
+export const isSqlClient = (program: string): boolean => SQL_CLIENTS.has(program);
+
 const AWK = new Set(['awk', 'gawk', 'mawk', 'nawk', 'busybox-awk']);
 
 /** The program texts given to an interpreter in its arguments (`python -c …`, `awk '…'`); `-e` may be glued to its text. */
@@ -142,7 +147,8 @@ export function commandArguments(program: string, words: readonly ShellWord[]): 
     case 'psql':
     case 'mysql':
     case 'mariadb':
-      return words.flatMap((word) => stripped(word, /^\s*(?:\\!|system\s)\s*([\s\S]+)$/));
+      // `\! cmd`, `\o |cmd`, `\g |cmd`
+      return words.flatMap((word) => stripped(word, /(?:\\!|^\s*system\s|\\(?:o|out|g|gx|w)\s*\|)\s*([\s\S]+)$/));
     case 'tmux':
       return words.slice(2).filter(({ text }) => /\s/.test(text));
     case 'screen':

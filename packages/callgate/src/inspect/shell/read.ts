@@ -4,6 +4,7 @@ import {
   commandArguments,
   isCommandVariable,
   isInterpreter,
+  isSqlClient,
   programTexts,
   shellInCode,
 } from './hidden.ts';
@@ -43,6 +44,7 @@ const MOST_PARSES = 64;
 const MOST_PARSED = 98_304;
 const DEEPEST_SCRIPT = 8;
 const MOST_WRAPPERS = 16;
+const MOST_LINES = 256;
 
 /**
  * Reads what a command line would run.
@@ -246,7 +248,10 @@ class Reader {
 
   #loop(command: Command & { kind: 'loop' }, scope: Scope): void {
     const items = command.items.flatMap((word) => expandFields(word, this.#expander(scope)));
-    const only = items.length === 1 && !items[0]!.glob ? items[0]! : unknownWord(items.flatMap(({ from }) => from));
+    // What a pattern or another command lists: to `rm` it is as good as the pattern.
+    const listed = items.some(({ glob, dynamic, from }) => glob || (dynamic && from.length > 0));
+    const many = { ...unknownWord(items.flatMap(({ from }) => from)), glob: listed };
+    const only = items.length === 1 && !listed ? items[0]! : many;
     const body = forked(scope);
     body.variables.set(command.name, only);
     if (changesPrograms(command.name, only.text)) this.#dynamic = true;
@@ -425,8 +430,9 @@ class Reader {
     if (late === 'known' || readsSettingsElsewhere(program, words, scope.variables)) this.#dynamic = true;
     if (late === 'names') this.#evaluates = true;
     if (SETTERS.has(program)) this.#setter(program, words, shell);
-    if (words.length > 1) {
-      for (const script of commandArguments(program, words)) this.#script(script, forked(inside));
+    const told = [...words, ...this.#clientLines(program, scope)];
+    if (told.length > 1) {
+      for (const script of commandArguments(program, told)) this.#script(script, forked(inside));
     }
     if (isInterpreter(program)) this.#interpreter(program, words, inside);
     const windows = windowsInner(program, words);
@@ -437,6 +443,13 @@ class Reader {
       return true;
     }
     return false;
+  }
+
+  /** What a database client is given to read, line by line: it knows commands too. */
+  #clientLines(program: string, scope: Scope): ShellWord[] {
+    if (!isSqlClient(program)) return [];
+    const input = scope.input();
+    return typeof input === 'string' ? [] : input.text.split('\n').slice(0, MOST_LINES).map(constantWord);
   }
 
   #wasWritten(path: string): boolean {
@@ -556,6 +569,10 @@ class Reader {
   ): void {
     if (scope.quiet) return;
     if (this.#commands.length >= MOST_COMMANDS) throw new ShellLimit(`it runs more than ${MOST_COMMANDS} commands`);
+    const input = program !== undefined && isSqlClient(program) ? scope.input() : 'none';
+    // SQL that is piped into a client is read like a here-document.
+    if (typeof input !== 'string' && !redirects.some(({ op }) => op.startsWith('<<')))
+      redirects = [...redirects, { op: '<<', word: constantWord(input.text) }];
     for (const file of filesWritten(program, words, redirects)) this.#written.add(programName(file));
     const piped = scope.pipedFrom === undefined ? undefined : { pipedFrom: scope.pipedFrom };
     const argv = words.map(({ text, dynamic }) => (dynamic ? undefined : text));
