@@ -34,8 +34,16 @@ export function compileHosts(doc: OneOrMany<string>, report: Report): TextTest {
 export function hostOf(text: string): string | Unsure {
   const read = readUrl(text);
   if (read.ambiguous !== undefined) return new Unsure(`the URL is ambiguous: ${read.ambiguous}`);
-  return read.host === '' ? new Unsure('the URL names no host') : read.host;
+  if (read.host === '') return new Unsure('the URL names no host');
+  return SCHEMES.has(read.scheme)
+    ? read.host
+    : new Unsure(
+        `the URL has the scheme "${read.scheme.slice(0, LONGEST_SHOWN)}:", which may do more than ask its host`,
+      );
 }
+
+/** Schemes that only speak to their host. `javascript://host/%0a…` runs code, `file://host/x` reads a file, `gopher:` says anything. */
+const SCHEMES = new Set(['', 'http', 'https', 'ws', 'wss', 'ftp', 'ftps', 'sftp', 'ssh', 'git']);
 
 /** Compiles `cidr`: whether an address, or the address in a URL, lies in one of these ranges or classes. */
 export function compileCidrs(doc: OneOrMany<string>, report: Report): TextTest {
