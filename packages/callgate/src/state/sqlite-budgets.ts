@@ -13,7 +13,7 @@ import {
 import type { BudgetOptions, Budgets, Reserved } from './budgets.ts';
 import type { Database } from './database.ts';
 import { SWEEP_AT_ONCE } from './sweep.ts';
-import { guarded } from './transaction.ts';
+import { guarded, openTransactions } from './transaction.ts';
 import { unavailable } from './unavailable.ts';
 
 const VERSION = 1;
@@ -54,13 +54,7 @@ export function sqliteBudgets(database: Database, options: BudgetOptions = {}): 
     if (version !== VERSION) throw unavailable('budgets', `their tables have version ${version}, not ${VERSION}`);
     return prepared;
   });
-  const change = <T>(work: () => T): T =>
-    inBooks(() => {
-      sql.begin.run();
-      const result = work();
-      sql.commit.run();
-      return result;
-    });
+  const change = openTransactions('budgets', database);
 
   return {
     reserve(budgets, now, ttlMs) {
@@ -85,8 +79,6 @@ type Statements = ReturnType<typeof prepareAll>;
 
 function prepareAll(database: Database) {
   return {
-    begin: database.prepare('BEGIN IMMEDIATE'),
-    commit: database.prepare('COMMIT'),
     state: database.prepare('SELECT version, clock, keys, held FROM budget_state'),
     setClock: database.prepare('UPDATE budget_state SET clock = ?'),
     account: database.prepare('SELECT used, expires FROM budget_key WHERE key = ?'),

@@ -16,7 +16,7 @@ import {
   type Refusal,
 } from './rates.ts';
 import { SWEEP_AT_ONCE } from './sweep.ts';
-import { guarded } from './transaction.ts';
+import { guarded, openTransactions } from './transaction.ts';
 import { unavailable } from './unavailable.ts';
 
 const SCHEMA = `
@@ -48,16 +48,12 @@ export function sqliteLimits(database: Database, options: { readonly maxKeys?: n
     database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
     return prepareAll(database);
   });
+  const inTransaction = openTransactions('limits', database);
   return {
     take(rates, now) {
       checkRates(rates, now);
       if (rates.length === 0) return { ok: true };
-      return guarded('limits', database, () => {
-        sql.begin.run();
-        const taken = takeIn(sql, rates, now, maxKeys);
-        sql.commit.run();
-        return taken;
-      });
+      return inTransaction(() => takeIn(sql, rates, now, maxKeys));
     },
     close: () => database.close(),
   };
@@ -67,8 +63,6 @@ type Statements = ReturnType<typeof prepareAll>;
 
 function prepareAll(database: Database) {
   return {
-    begin: database.prepare('BEGIN IMMEDIATE'),
-    commit: database.prepare('COMMIT'),
     clock: database.prepare('SELECT at FROM rate_clock'),
     setClock: database.prepare('INSERT INTO rate_clock VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at'),
     counter: database.prepare('SELECT id, total FROM rate_counter WHERE name = ?'),
