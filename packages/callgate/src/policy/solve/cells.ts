@@ -2,7 +2,7 @@ import type { Json } from '../../model/json.ts';
 import { calculate, compareNumbers, type Numeric } from '../condition/numbers.ts';
 import { Unsure } from '../condition/truth.ts';
 import type { Hint } from './hints.ts';
-import { Unmodelled } from './pattern-language.ts';
+import { Unmodelled } from './pattern-parts.ts';
 import { Algebra, type Deadline, exampleOf, type Regular, TooLarge } from './regular.ts';
 
 /** Values of one field, one of each kind that the atoms on it tell apart; undefined is "missing". */

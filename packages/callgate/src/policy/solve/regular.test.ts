@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compilePattern } from '../condition/pattern.ts';
-import { languageOf, Unmodelled } from './pattern-language.ts';
+import { languageOf } from './pattern-language.ts';
+import { Unmodelled } from './pattern-parts.ts';
 import { accepts, Algebra, exampleOf } from './regular.ts';
 
 const find = (pattern: string) => {
