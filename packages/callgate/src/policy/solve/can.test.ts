@@ -41,6 +41,30 @@ describe('can a call that fits a goal be allowed?', () => {
       'no',
     ],
     [
+      'a resource',
+      ' - { id: a, match: { resource: "file:///a/*" }, effect: allow }',
+      'resource == "file:///b/x"',
+      'no',
+    ],
+    [
+      'a resource in another spelling, of which nothing is proven',
+      ' - { id: a, match: { resource: "file:///a/%2e%2e/*" }, effect: allow }',
+      'resource == "file:///b/x"',
+      'unknown',
+    ],
+    [
+      'a resource with a way up',
+      ' - { id: a, match: { resource: "file:///a/../*" }, effect: allow }',
+      'resource == "file:///b/x"',
+      'unknown',
+    ],
+    [
+      'a resource that the goal spells in another way',
+      ' - { id: a, match: { resource: "file:///a/*" }, effect: allow }',
+      'resource.contains("%") && resource.startsWith("file:///b")',
+      'unknown',
+    ],
+    [
       'a way up',
       ' - { id: a, match: { tool: read }, args: { path: { startsWith: /safe/ } }, effect: allow }',
       'args.path.contains("/../")',

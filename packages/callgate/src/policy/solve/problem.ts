@@ -3,6 +3,7 @@ import type { Json } from '../../model/json.ts';
 import type { Atom, ConditionTree } from '../condition/atoms.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
 import type { Combine, MatcherDoc } from '../document/document-types.ts';
+import { uriForms } from '../condition/uri.ts';
 import type { FieldPath } from '../condition/field.ts';
 import type { CompiledRule } from '../rule.ts';
 import { matchesNames, type Named, type Names } from '../target.ts';
@@ -69,13 +70,14 @@ export function* problemsOf(
   const servers = namesOf('server');
   for (const [kind, method, key] of KINDS) {
     const names = namesOf(kind);
+    const isPlain = kind !== 'resource' || (names.values.every(hasOneSpelling) && rules.every(namesPlainly));
     for (const server of servers.values) {
       for (const name of names.values) {
         const named: Named = { direction: 'call', server, method, [key]: name };
         yield problemOf(policies, goal, named, {
           hints,
           deadline,
-          namesAreComplete: servers.isComplete && names.isComplete,
+          namesAreComplete: servers.isComplete && names.isComplete && isPlain,
         });
       }
     }
@@ -87,6 +89,15 @@ const KINDS = [
   ['prompt', 'prompts/get', 'prompt'],
   ['resource', 'resources/read', 'uri'],
 ] as const;
+
+/** A URI is judged by all its spellings; one of a kind says nothing of those of its kind that have more. */
+const hasOneSpelling = (uri: string): boolean => uriForms(uri).length === 1;
+
+function namesPlainly({ target: { resource }, atoms }: CompiledRule): boolean {
+  const written = [...(resource?.patterns ?? []).map(({ source }) => source), ...(resource?.exact ?? [])];
+  const asked = atoms.map(({ text }) => text).filter((text) => /\bresource\b/.test(text));
+  return [...written, ...asked].every((text) => !/[%\\]|\.\./.test(text));
+}
 
 function hintOfNames(names: Names): Hint {
   const languages = names.patterns.map(({ kind, source }): Hint['languages'][number] =>
