@@ -281,3 +281,11 @@ describe('a typed operator that means nothing', () => {
     },
   );
 });
+
+test('an ask that cannot be told comes before a deny below it, unless the most restrictive decides', () => {
+  const rules = ` - {id: a, match: {tool: run}, args: {a: {shell: {network: true}}}, effect: ask}
+ - {id: d, match: {tool: run}, args: {a: {shell: {destructive: true}}}, effect: deny}`;
+  const call = callOf({ args: { a: 'rm -rf / && $UNKNOWN' } });
+  expect(policyOf(rules).decide(call).effect).toBe('ask');
+  expect(policyOf(rules, 'version: 1\ncombine: deny-overrides').decide(call).effect).toBe('deny');
+});
