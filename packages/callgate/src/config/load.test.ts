@@ -344,12 +344,17 @@ describe('the policy', () => {
 
   it('sees the environment only when it is trusted', async () => {
     const config = await load();
-    expect({ ...policyVariables(config, { A: 'b', PROJECT: 'x' }, true) }).toEqual({
+    expect({ ...policyVariables(config, { A: 'b', PROJECT: 'x', HOME: '/h' }, true) }).toEqual({
       A: 'b',
+      HOME: '/h',
       PROJECT: cwd,
       CALLGATE_HOME: home,
     });
-    expect({ ...policyVariables(config, { A: 'b' }, false) }).toEqual({ PROJECT: cwd, CALLGATE_HOME: home });
+    expect({ ...policyVariables(config, { A: 'b', HOME: '/h' }, false) }).toEqual({
+      HOME: '/h',
+      PROJECT: cwd,
+      CALLGATE_HOME: home,
+    });
   });
 });
 

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { CallgateError } from '../model/error.ts';
 import type { Config, PolicySource, SourceKind } from './config.ts';
 import { ConfigError } from './issues.ts';
@@ -69,5 +70,6 @@ export function policyVariables(
 ): Record<string, string> {
   const variables = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(trusted ? env : {})) if (value !== undefined) variables[name] = value;
-  return Object.assign(variables, { PROJECT: config.cwd, CALLGATE_HOME: config.home });
+  // A directory is no secret: a project that denies `~/.ssh` only tightens.
+  return Object.assign(variables, { PROJECT: config.cwd, HOME: env['HOME'] ?? homedir(), CALLGATE_HOME: config.home });
 }

@@ -249,10 +249,9 @@ function expandVariables(
     const name = close < 0 ? '' : text.slice(open + 2, close);
     const value = valueOf(variables, name);
     if (value === undefined || value === '') {
-      const known = Object.keys(variables).filter((key) => variables[key] !== undefined);
       const remedy = name.startsWith('env.')
         ? `set the environment variable ${name.slice(4)}`
-        : suggest(name, known.slice(0, 20));
+        : suggest(name, ['PROJECT', 'HOME', 'CALLGATE_HOME']);
       report('CG_POLICY_VARIABLE', `\${${name}} is not set`, remedy);
       return undefined;
     }

@@ -208,7 +208,7 @@ describe('tightening', () => {
           );
           const effectOf = (value: Json | undefined): number =>
             severity[policy.decide(callOf({ ...parts, args: value === undefined ? {} : { f: value } })).effect];
-          const wellTyped = ['x', 'xy', 'z', 'other', 1, 5, 7].map((value) => effectOf(value));
+          const wellTyped = [...['x', 'xy', 'z', 'other', 1, 5, 7], ...TELLING].map((value) => effectOf(value));
           return effectOf(bad) >= Math.min(...wellTyped);
         },
       ),
@@ -216,6 +216,18 @@ describe('tightening', () => {
     );
   });
 });
+
+/** Texts that the operators of other languages tell apart. */
+const TELLING = [
+  'ls',
+  'rm -rf /',
+  'SELECT 1',
+  'DROP TABLE t',
+  'https://a.example/',
+  'https://b.example/',
+  '10.0.0.1',
+  '192.0.2.1',
+];
 
 function write(rule: Rule, index: number): string {
   const { op, negated } = rule.field ?? { op: 'exists', negated: false };

@@ -40,6 +40,9 @@ export function can(
     goal,
     expand: expandOf(options.compile),
     wanted: ([outcome]) => outcome?.effect === effect,
+    mayFit: ({ rules }) =>
+      policy.defaultEffect === effect ||
+      rules.some((asked) => asked.some((rule) => (rule.effect ?? rule.onError) === effect)),
     now: options.now,
     withinMs: options.withinMs,
     most: 1,

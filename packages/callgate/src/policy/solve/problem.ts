@@ -12,7 +12,7 @@ import { cellsOf, nameCells } from './cells.ts';
 import { type Expand, type Hint, hintOfExpression, hintOfMatcher, opaqueHint } from './hints.ts';
 import { languageOf } from './pattern-language.ts';
 import { globLanguage } from './glob-language.ts';
-import type { Deadline } from './regular.ts';
+import type { Algebra, Deadline, Regular } from './regular.ts';
 
 /** The answer of an atom: an error counts apart. */
 export type Answer = true | false | 'error';
@@ -42,6 +42,10 @@ export interface Problem {
   /** Fields whose values no variable fixes, and values to try for them. */
   readonly loose: ReadonlyMap<string, readonly (Json | undefined)[]>;
   readonly isComplete: boolean;
+  /** Whether every kind of name has a problem of its own. */
+  readonly namesAreComplete: boolean;
+  /** Whether a goal that the names of this problem rule out is ruled out for all names of its kind. */
+  readonly rulesOutAll: boolean;
 }
 
 const NAME_FACTS: ReadonlySet<string> = new Set(['tool', 'prompt', 'resource', 'server', 'method', 'direction']);
@@ -68,6 +72,11 @@ export function* problemsOf(
     return nameCells([...written.map(hintOfNames), ...asked], deadline);
   };
   const servers = namesOf('server');
+  // A goal that asks neither for the server nor for this kind of name says the same of all of them.
+  const goalHints = goal?.atoms.map((atom) => hints(goal, atom)) ?? [];
+  const goalAsks = (fact: string): boolean =>
+    goal === undefined ||
+    goalHints.some(({ fields }) => fields.length === 0 || fields.some(([first]) => first === fact));
   for (const [kind, method, key] of KINDS) {
     const names = namesOf(kind);
     const isPlain = kind !== 'resource' || (names.values.every(hasOneSpelling) && rules.every(namesPlainly));
@@ -77,6 +86,7 @@ export function* problemsOf(
         yield problemOf(policies, goal, named, {
           hints,
           deadline,
+          goalAsksNames: goalAsks('server') || goalAsks(kind),
           namesAreComplete: servers.isComplete && names.isComplete && isPlain,
         });
       }
@@ -100,10 +110,15 @@ function namesPlainly({ target: { resource }, atoms }: CompiledRule): boolean {
 }
 
 function hintOfNames(names: Names): Hint {
-  const languages = names.patterns.map(({ kind, source }): Hint['languages'][number] =>
-    kind === 'glob' ? (algebra) => globLanguage(source, algebra) : (algebra) => languageOf(source, algebra),
-  );
-  return { ...opaqueHint(), languages, texts: [...names.exact] };
+  // A list means any of: one language, or n globs would make up to 2^n kinds of names.
+  const anyOf = (algebra: Algebra): Regular =>
+    algebra.or(
+      ...[...names.exact].map((exact) => algebra.text(exact)),
+      ...names.patterns.map(({ kind, source }) =>
+        kind === 'glob' ? globLanguage(source, algebra) : languageOf(source, algebra),
+      ),
+    );
+  return { ...opaqueHint(), languages: [anyOf] };
 }
 
 /** What each atom looks at, worked out once. */
@@ -166,6 +181,7 @@ function comparison(
 }
 
 interface Setting {
+  readonly goalAsksNames: boolean;
   readonly hints: (rule: CompiledRule, atom: Atom) => Hint;
   readonly deadline: Deadline;
   readonly namesAreComplete: boolean;
@@ -175,7 +191,7 @@ function problemOf(
   policies: readonly CompiledPolicy[],
   goal: CompiledRule | undefined,
   named: Named,
-  { hints, deadline, namesAreComplete }: Setting,
+  { hints, deadline, namesAreComplete, goalAsksNames }: Setting,
 ): Problem {
   const rules = policies.map((policy) =>
     inOrder(
@@ -243,6 +259,8 @@ function problemOf(
         .map(([id, of]) => [id, cellsOf(of, deadline).values.slice(0, MOST_EXAMPLES * 4)]),
     ),
     isComplete,
+    namesAreComplete,
+    rulesOutAll: namesAreComplete || !goalAsksNames,
   };
 }
 

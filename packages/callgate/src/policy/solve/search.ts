@@ -38,6 +38,8 @@ export interface Search {
   readonly goal?: CompiledRule;
   readonly expand: Expand;
   /** Whether calls with these outcomes are looked for. */
+  /** False only where no call of these names can have such outcomes, whatever it says. */
+  readonly mayFit?: (problem: Problem) => boolean;
   readonly wanted: (outcomes: readonly Outcome[]) => boolean;
   /** Milliseconds on any clock. */
   readonly now: () => number;
@@ -74,7 +76,13 @@ export function search(request: Search): Found {
     const rules = request.policies.flatMap((policy) => policy.rules);
     const contexts = contextsOf(rules, request.goal);
     for (const problem of problemsOf(request.policies, request.goal, request.expand, deadline)) {
-      if (!problem.isComplete) why.add('some patterns could not be worked out');
+      // Names alone rule the goal out: what their arguments could be does not matter.
+      const byNames = ask(request.goal?.tree, problem, new Map());
+      const isRuledOut = byNames === false || byNames === 'error';
+      const isHopeless = request.mayFit?.(problem) === false;
+      const isTold = isRuledOut ? problem.rulesOutAll : isHopeless ? problem.namesAreComplete : problem.isComplete;
+      if (!isTold) why.add('some patterns could not be worked out');
+      if (isRuledOut || isHopeless) continue;
       for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
         const key = JSON.stringify(leaf.outcomes);
         if (witnesses.has(key)) continue;
