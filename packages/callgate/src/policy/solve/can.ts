@@ -51,5 +51,8 @@ export function can(
   if (witness !== undefined) return { answer: 'yes', witness };
   if (goal.atoms.some(({ text }) => OTHER_MESSAGES.test(text) && !CALLS.test(text)))
     return { answer: 'unknown', why: ['only calls of tools, prompts and resources are looked at'] };
-  return found.isComplete ? { answer: 'no' } : { answer: 'unknown', why: found.why };
+  if (!found.isComplete) return { answer: 'unknown', why: found.why };
+  // A rule that refuses looks at every spelling of a URI; the examples tried have one.
+  const hasSpellings = effect !== 'allow' && policy.rules.some((rule) => rule.target.resource !== undefined);
+  return hasSpellings ? { answer: 'unknown', why: ['resources can be spelled in several ways'] } : { answer: 'no' };
 }
