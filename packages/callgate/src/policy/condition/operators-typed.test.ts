@@ -122,6 +122,24 @@ describe('cidr', () => {
   });
 });
 
+describe('an entry of programs that no program is known by', () => {
+  test.each([
+    ['rm -rf', 'write rm'],
+    ['/bin/rm', 'write rm'],
+    ['/usr/local/bin/git', 'write git'],
+  ])('does not load: %s', (entry, remedy) => {
+    for (const condition of [`args: {a: {shell: {programs: ["${entry}"]}}}`, `when: 'shell(args.a, ["${entry}"])'`]) {
+      const issues = issuesOf(`version: 1\nrules:\n  - {id: r, match: {tool: run}, ${condition}, effect: deny}`);
+      expect(issues).toMatchObject([{ code: 'CG_POLICY_VALUE', remedy }]);
+    }
+  });
+
+  test.each(['rm', './deploy.sh', '~/bin/x', 'python3*'])('loads otherwise: %s', (entry) => {
+    const rule = `{id: r, match: {tool: run}, args: {a: {shell: {programs: ["${entry}"]}}}, effect: deny}`;
+    expect(issuesOf(`version: 1\nrules:\n  - ${rule}`)).toEqual([]);
+  });
+});
+
 describe('shell', () => {
   test.each<[string, Json, Outcome]>([
     ['{shell: {destructive: true}}', 'ls -la', 'miss'],

@@ -94,6 +94,22 @@ function factTest(fact: Fact, wanted: boolean, lists: Lists, scope: Scope): Shel
   };
 }
 
+const SYSTEM_DIRECTORY = /^(?:\/usr(?:\/local)?|\/opt\/homebrew)?\/s?bin\//;
+
+/** An entry that no program is ever known by would make a deny rule a silent hole. */
+function checkProgram(name: string, report: Report): void {
+  const isLine = !name.includes('/') && /\s/.test(name.trim());
+  const [word = ''] = name.trim().split(/\s+/);
+  if (isLine)
+    report('CG_POLICY_VALUE', `a program is one word, and "${name.slice(0, 100)}" is a command line`, `write ${word}`);
+  else if (SYSTEM_DIRECTORY.test(name))
+    report(
+      'CG_POLICY_VALUE',
+      `a program of the system goes by its name, not as "${name.slice(0, 100)}"`,
+      `write ${name.slice(name.lastIndexOf('/') + 1)}`,
+    );
+}
+
 function programTest(
   doc: boolean | OneOrMany<string>,
   all: boolean,
@@ -106,7 +122,9 @@ function programTest(
     report('CG_POLICY_TYPE', 'programs must be a text or a list of texts');
     return () => new Unsure('the condition did not load');
   }
-  const globs = (typeof doc === 'string' ? [doc] : doc)
+  const names = typeof doc === 'string' ? [doc] : doc;
+  for (const name of names) checkProgram(name, report);
+  const globs = names
     .map((name) => scope.glob(name.toLowerCase(), report))
     .filter((glob): glob is Glob => glob !== undefined);
   const holds: JudgedTest = ({ facts, programs }) => {
