@@ -252,6 +252,14 @@ describe('what changes between two policies', () => {
     expect(found.isComplete).toBe(true);
   });
 
+  it('is never certain of resources, which can be spelled in several ways', () => {
+    const rule = (path: string): string => ` - { id: d, match: { resource: "file:///${path}/*" }, effect: deny }`;
+    expect(
+      differences(set(rule('a'), 'version: 1\ndefault: allow'), set(rule('a/b'), 'version: 1\ndefault: allow'), options)
+        .isComplete,
+    ).toBe(false);
+  });
+
   it('is nothing between a policy and itself, certainly', () => {
     const rules = ' - { id: a, match: { tool: "x*" }, args: { n: { regex: "a+b" } }, effect: allow }';
     expect(differences(set(rules), set(rules), options)).toMatchObject({ witnesses: [], isComplete: true });
