@@ -91,6 +91,12 @@ describe('policy explain', () => {
     ]);
   });
 
+  it('takes a call for the first of its session', () => {
+    const rule = '{ id: many, match: { tool: t }, when: \'count("*", "1m") >= 2\', effect: deny }';
+    writeFileSync(join(dir, 'count.yaml'), `version: 1\ndefault: allow\nrules:\n  - ${rule}\n`);
+    expect(callgate(['explain', '--tool', 't', 'count.yaml']).out.split('\n')[0]).toBe('allow: default');
+  });
+
   it('reads arguments from stdin, and prints JSON', () => {
     const { code, out } = callgate(
       ['explain', '--tool', 'refund', '--role', 'support', '-', '--json'],

@@ -51,7 +51,8 @@ export async function policyExplain(argv: readonly string[], io: Io): Promise<nu
   if (!('policy' in loaded)) return complain(loaded, files, asJson, io);
   await loadEngines(loaded.policy);
   const home = variablesOf(io)['HOME'];
-  const call = callFrom(written, { cwd: io.cwd, home, realPath: pathResolver(io.cwd).resolve });
+  // Without a word about it, the call is the first of its session.
+  const call = callFrom({ history: {}, ...written }, { cwd: io.cwd, home, realPath: pathResolver(io.cwd).resolve });
   const writtenOf = openPlaces(loaded.sources);
   const told = trace(loaded.policy, call, (rule) => writtenOf(rule)?.at());
   io.stdout.write(asJson ? `${jsonOf(told)}\n` : `${printable(textOf(told))}\n`);
