@@ -1,6 +1,7 @@
 import { messageOf } from '../model/error.ts';
 import type { OutcomeRecord } from '../model/record.ts';
 import { EVIDENCE_UNAVAILABLE, MALFORMED_ANSWER, SERVER_ENDED } from '../protocol/codes.ts';
+import type { Id } from '../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { methodKind, type Sender } from '../protocol/methods.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
@@ -15,6 +16,7 @@ import { isStop, type Stop } from './inside.ts';
 import { filterList, mergeEdits } from './lists.ts';
 import type { LiveCall } from './live-call.ts';
 import { idTextOf, notJudged, parseId, splitByReturn, tooLarge, wrongForm } from './malformed.ts';
+import type { LinkFailure } from '../upstreams/link.ts';
 import { refusalBytes, refusedByPolicy, refusedByRate } from './refuse.ts';
 import { evidenceFault, newSession } from './session.ts';
 import type { JudgeOptions, Open, Outbox, Session } from './session.ts';
@@ -68,7 +70,7 @@ export class Judge {
         const open = this.#session.open.client.take(id);
         if (open === undefined) continue;
         const text = `Callgate refused the call: its evidence could not be written. ${why}`;
-        this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text));
+        this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text), id);
         giveBack(this.#session, open);
         this.#outcome(open, 'denied', 0);
       }
@@ -78,12 +80,28 @@ export class Judge {
   /** The server has ended: every open request of the client is answered. */
   serverEnded(how: string): void {
     for (const open of this.#session.open.client.drain()) {
-      spend(this.#session, open);
-      this.#outcome(open, 'lost', 0);
-      const text = `The server "${this.#o.server}" ${how} before it answered.`;
-      const record = this.#o.evidence.idOf(open.sequence);
-      this.#reply('client', errorAnswer(open.idText, SERVER_ENDED, text, { record }));
+      this.#lost(open, SERVER_ENDED, `The server "${this.#o.server}" ${how} before it answered.`);
     }
+  }
+
+  /** One request of the client will have no answer: it is given an error in its place. */
+  failed(id: Id, failure: LinkFailure): void {
+    const open = this.#session.open.client.take(id);
+    if (open === undefined) return;
+    this.#lost(open, failure.code, `The server "${this.#o.server}" ${failure.why}.`, failure.retryAfterMs);
+  }
+
+  #lost(open: Open, code: number, text: string, retryAfterMs?: number): void {
+    spend(this.#session, open);
+    this.#outcome(open, 'lost', 0);
+    const record = this.#o.evidence.idOf(open.sequence);
+    const data = { record, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    this.#reply('client', errorAnswer(open.idText, code, text, data), parseId(open.idText));
+  }
+
+  /** Records bytes that never became a message; whoever framed them answers them. */
+  malformed(from: Sender, refusal: Refusal): void {
+    this.#malformed(from, refusal.reason, refusal.message);
   }
 
   /** Requests of the client that await an answer; a subscription, which awaits none, is not counted. */
@@ -180,7 +198,7 @@ export class Judge {
       // The request is closed by now: whoever made it must hear something.
       this.#o.warn(`An answer could not be judged and was refused: ${messageOf(error)}`);
       const text = 'Callgate refused the answer: it could not be judged.';
-      this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason: 'fault' }));
+      this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason: 'fault' }), message.id);
     }
   }
 
@@ -190,7 +208,7 @@ export class Judge {
     const edits = judgeAnswer(this.#session, from, open, message, bytes);
     if (isStop(edits)) return this.#refuseAnswer(from, open, edits, message, bytes);
 
-    if (from !== 'server') return this.#forward(from, bytes, start, end, edits);
+    if (from !== 'server') return this.#forward(from, bytes, start, end, edits, message.id);
 
     if (open.method === 'tools/list' && this.#o.trustAnnotations) readAnnotations(tape, message.result, annotations);
     if (open.method === 'initialize') {
@@ -199,7 +217,7 @@ export class Judge {
     }
     const list = filterList(this.#session, open, message.result);
     this.#outcome(open, statusOf(tape, open, message), end - start, edits.length, list.hidden);
-    this.#forward(from, bytes, start, end, mergeEdits(edits, list.edits));
+    this.#forward(from, bytes, start, end, mergeEdits(edits, list.edits), message.id);
   }
 
   #await(from: Sender, message: Message, bytes: Uint8Array, sequence: number, verdict: Verdict): void {
@@ -245,21 +263,21 @@ export class Judge {
       modern: message.protocolVersion !== undefined,
       asError: this.#o.refusal === 'error',
     };
-    this.#reply(from, refusalBytes(idTextOf(message, bytes), refused, form));
+    this.#reply(from, refusalBytes(idTextOf(message, bytes), refused, form), message.id);
   }
 
   /** A request of the server whose evidence could not be written. */
   #refuseUnrecorded(message: Message, bytes: Uint8Array, why: string): void {
     if (message.kind !== 'request') return;
     const text = `Callgate refused the request: ${why}`;
-    this.#reply('server', errorAnswer(idTextOf(message, bytes), EVIDENCE_UNAVAILABLE, text));
+    this.#reply('server', errorAnswer(idTextOf(message, bytes), EVIDENCE_UNAVAILABLE, text), message.id);
   }
 
   /** An answer that may not pass: the asker gets a refusal in its place. */
   #refuseAnswer(from: Sender, open: Open, stop: Stop, message: Message, bytes: Uint8Array): void {
     if (stop === 'unrecorded') {
       const text = 'Callgate refused what the server asks for: its evidence could not be written.';
-      return this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text));
+      return this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text), message.id);
     }
     const { call, decision } = stop;
     const { record, tape } = this.#session;
@@ -273,7 +291,7 @@ export class Judge {
       modern: open.modern,
       asError: this.#o.refusal === 'error',
     };
-    this.#reply(otherThan(from), refusalBytes(open.idText, refused, form));
+    this.#reply(otherThan(from), refusalBytes(open.idText, refused, form), message.id);
   }
 
   /** Bytes that never became a message. An answer is refused to whoever awaits it, all else to whoever sent it. */
@@ -289,12 +307,16 @@ export class Judge {
       spend(this.#session, open);
       if (asker === 'client') this.#outcome(open, 'malformed', 0);
       const text = `Callgate refused the answer: ${refusal.message}`;
-      return this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason }));
+      return this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason }), id);
     }
     // An error under the id of a request that is still open would be taken for its answer.
     const clash = id !== undefined && opened[from].isTaken(id);
     const text = `Callgate refused the message: ${refusal.message}`;
-    this.#reply(from, errorAnswer(clash ? undefined : refusal.idText, refusal.code, text, { reason }));
+    this.#reply(
+      from,
+      errorAnswer(clash ? undefined : refusal.idText, refusal.code, text, { reason }),
+      clash ? undefined : id,
+    );
   }
 
   #malformed(from: Sender, reason: string, message: string): void {
@@ -329,15 +351,15 @@ export class Judge {
     }
   }
 
-  #forward(from: Sender, bytes: Uint8Array, start: number, end: number, edits: readonly Edit[]): void {
+  #forward(from: Sender, bytes: Uint8Array, start: number, end: number, edits: readonly Edit[], answers?: Id): void {
     const box = this.#boxOf(otherThan(from));
-    if (edits.length === 0) return box.line(bytes, start, end);
+    if (edits.length === 0) return box.line(bytes, start, end, answers);
     const line = splice(bytes, start, end, edits);
-    box.line(line, 0, line.length);
+    box.line(line, 0, line.length, answers);
   }
 
-  #reply(to: Sender, line: Uint8Array): void {
-    this.#boxOf(to).whole(line);
+  #reply(to: Sender, line: Uint8Array, answers?: Id): void {
+    this.#boxOf(to).whole(line, answers);
   }
 
   #boxOf(side: Sender): Outbox {

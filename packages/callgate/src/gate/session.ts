@@ -4,7 +4,7 @@ import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Evidence } from '../evidence/index.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
-import { Pending } from '../protocol/correlate.ts';
+import { Pending, type Id } from '../protocol/correlate.ts';
 import { Scanner } from '../protocol/scan.ts';
 import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
@@ -16,10 +16,13 @@ import { Memory } from './memory.ts';
 import { Recorder } from './recorder.ts';
 import { Tasks, type TaskOrigin } from './tasks.ts';
 
-/** Where judged bytes leave: `line` takes a line of the input without its newline, `whole` a line with it. */
+/**
+ * Where judged bytes leave: `line` takes a line of the input without its newline, `whole` a line with it. `answers` is the
+ * request that it answers.
+ */
 export interface Outbox {
-  line(bytes: Uint8Array, start: number, end: number): void;
-  whole(line: Uint8Array): void;
+  line(bytes: Uint8Array, start: number, end: number, answers?: Id): void;
+  whole(line: Uint8Array, answers?: Id): void;
 }
 
 export interface JudgeOptions {
