@@ -22,6 +22,8 @@ async function bundleParts(root) {
     input: join(root, 'bench/parts.ts'),
     platform: 'node',
     external: [/^node:/, '@photostructure/sqlite'],
+    // As scripts/build.mjs does.
+    resolve: { alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') } },
   });
   await build.write({ file: join(cache, 'parts.js'), format: 'esm', codeSplitting: false });
   await build.close();

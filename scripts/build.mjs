@@ -27,6 +27,8 @@ const { values: flags } = parseArgs({
 const src = resolve(flags.src ?? join(home, 'src'));
 const out = resolve(flags.out ?? join(home, 'dist'));
 const stamp = join(out, '.inputs');
+// The build of yaml for Node asks the environment at every token; the other one is the same without that.
+const LEAN = { yaml: join(root, 'node_modules/yaml/browser/index.js') };
 
 const inputs = hashOfInputs();
 if (!flags.force && existsSync(join(out, 'cli.js')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs)
@@ -67,6 +69,7 @@ async function bundle() {
   const shared = {
     platform: 'node',
     external: [/^node:/, '@photostructure/sqlite'],
+    resolve: { alias: LEAN },
     transform: { define: { CALLGATE_BUILD: JSON.stringify(inputs) } },
     onLog(level, log) {
       process.stderr.write(`build: ${level}: ${log.message}\n`);

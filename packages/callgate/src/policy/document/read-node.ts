@@ -4,7 +4,7 @@ import type { NodePath } from './document-types.ts';
 import type { Issue } from './issue.ts';
 import { nearest, suggest } from './nearest.ts';
 import { isNumeric, numberFromText, type Numeric } from '../condition/numbers.ts';
-import type { Shape } from './schema-shape.ts';
+import type { Keys, Shape } from './schema-shape.ts';
 
 const MAX_DEPTH = 64;
 
@@ -109,10 +109,14 @@ function readList(
   return out;
 }
 
+/** A map that inherits nothing. Those with the same keys share their layout, which they would not without a constructor. */
+const Bare = function () {} as unknown as new () => Record<string, unknown>;
+Bare.prototype = Object.create(null) as object;
+
 function readMap(node: YAMLMap, shape: Shape & { kind: 'map' | 'fields' }, path: NodePath, reading: Reading): unknown {
-  const out: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  const out = new Bare();
   const seen = new Set<string>();
-  const known = shape.kind === 'map' ? Object.keys(shape.keys) : [];
+  const known = shape.kind === 'map' ? keysOf(shape.keys) : [];
   const mayBeEmpty = shape.kind === 'map' && shape.mayBeEmpty === true;
   if (node.items.length === 0 && !mayBeEmpty) reportEmpty(node, known, path, reading);
   for (const pair of node.items) {
@@ -167,6 +171,14 @@ function readMap(node: YAMLMap, shape: Shape & { kind: 'map' | 'fields' }, path:
     }
   }
   return out;
+}
+
+const listed = new WeakMap<Keys, readonly string[]>();
+
+function keysOf(keys: Keys): readonly string[] {
+  let known = listed.get(keys);
+  if (known === undefined) listed.set(keys, (known = Object.keys(keys)));
+  return known;
 }
 
 /** A misspelt key is reported once, as unknown, not also as missing. */
