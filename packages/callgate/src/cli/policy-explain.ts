@@ -1,18 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
+import type { LoggedCall } from '../evidence/calls.ts';
 import { pathResolver } from '../gate/facts.ts';
-import type { Annotations, Direction } from '../model/call.ts';
+import type { Annotations, Call, Direction } from '../model/call.ts';
 import { messageOf } from '../model/error.ts';
 import type { Json } from '../model/json.ts';
 import { callFrom, type CallSpec } from '../policy/tools/cases-call.ts';
 import { openPlaces } from '../policy/document/places.ts';
-import { type RuleTrace, type Told, type Trace, trace } from '../policy/tools/trace.ts';
+import { nearestRule } from '../policy/tools/nearest-rule.ts';
+import { type Trace, trace } from '../policy/tools/trace.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { jsonAt } from '../protocol/tape.ts';
-import { loadEngines } from '../policy/index.ts';
+import { type CompiledPolicy, loadEngines } from '../policy/index.ts';
+import { jsonOf, type Near, textOf, type View } from './policy-explain-text.ts';
 import { complain, filesOf, loadPolicyFiles, variablesOf } from './policy-files.ts';
-import { EXIT, flagValue, type Io, parseFlags, printable, table } from './terminal.ts';
+import { EXIT, flagValue, type Io, parseFlags, printable } from './terminal.ts';
 
 const FLAGS = {
   tool: 'name',
@@ -29,9 +32,11 @@ const FLAGS = {
   time: 'ISO time',
   session: 'id',
   label: 'name...',
+  history: 'tool[=times]...',
   record: 'id',
   evidence: 'directory',
   home: 'directory',
+  all: true,
   json: true,
 } as const;
 
@@ -55,8 +60,19 @@ export async function policyExplain(argv: readonly string[], io: Io): Promise<nu
   const call = callFrom({ history: {}, ...written }, { cwd: io.cwd, home, realPath: pathResolver(io.cwd).resolve });
   const writtenOf = openPlaces(loaded.sources);
   const told = trace(loaded.policy, call, (rule) => writtenOf(rule)?.at());
-  io.stdout.write(asJson ? `${jsonOf(told)}\n` : `${printable(textOf(told))}\n`);
+  const near = nearestAllow(loaded.policy, call, told);
+  const view: View = { file: files.length === 1 ? files[0] : undefined, isAll: switches.has('all') };
+  io.stdout.write(asJson ? `${jsonOf(told, near)}\n` : `${printable(textOf(told, near, view))}\n`);
   return EXIT.ok;
+}
+
+/** Where only the default refuses: the rule that would have let the call pass. */
+function nearestAllow(policy: CompiledPolicy, call: Call, { decision, rules }: Trace): Near | undefined {
+  if (decision.effect === 'allow' || !/(?:^|:)default$/.test(decision.rule)) return undefined;
+  const found = nearestRule(policy, call, ({ effect }) => effect === 'allow');
+  if (found === undefined) return undefined;
+  const traced = rules.find(({ rule }) => rule === found.rule.name);
+  return traced === undefined ? undefined : { rule: traced, why: found.why };
 }
 
 async function writtenCall(
@@ -80,6 +96,7 @@ async function writtenCall(
     ...(principal === undefined ? {} : { principal: { id: principal } }),
     ...(lists['role'] === undefined ? {} : { roles: lists['role'] }),
     ...(lists['label'] === undefined ? {} : { labels: lists['label'] }),
+    ...(lists['history'] === undefined ? {} : { history: historyOf(lists['history']) }),
     ...(values['annotations'] === undefined ? {} : { annotations: annotationsOf(values['annotations']) }),
     time: timeOf(values['time']) ?? recorded.time ?? Date.now(),
   };
@@ -88,6 +105,18 @@ async function writtenCall(
 function optional<T extends Record<string, unknown>>(parts: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const kept = Object.entries(parts).filter(([, value]) => value !== undefined);
   return Object.fromEntries(kept) as { [K in keyof T]?: NonNullable<T[K]> };
+}
+
+/** `read_file`, or `read_file=3`: calls that were allowed before; the same tool twice is counted together. */
+function historyOf(words: readonly string[]): Readonly<Record<string, number>> {
+  const calls = Object.create(null) as Record<string, number>;
+  for (const word of words) {
+    const [, tool, times = '1'] = /^([^=]+)(?:=([0-9]{1,6}))?$/.exec(word) ?? [];
+    if (tool === undefined)
+      throw flagValue(`--history is "${word}".`, 'Write --history read_file or --history read_file=3.');
+    calls[tool] = (calls[tool] ?? 0) + Number(times);
+  }
+  return calls;
 }
 
 const DIRECTIONS: readonly string[] = ['call', 'result', 'request', 'answer'];
@@ -167,6 +196,7 @@ async function recordedCall(id: string, values: Values, io: Io): Promise<CallSpe
     method,
     time,
     principal: { id: found.who },
+    history: pastOf(found, calls),
     ...optional({ tool, direction }),
     ...(target === undefined
       ? {}
@@ -179,50 +209,15 @@ async function recordedCall(id: string, values: Values, io: Io): Promise<CallSpe
   };
 }
 
-function jsonOf({ decision, rules }: Trace): string {
-  return JSON.stringify({ decision: { ...decision, obligations: decision.obligations.map(plainDuty) }, rules });
-}
-
-/** An obligation without what it is carried out by. */
-function plainDuty(duty: Trace['decision']['obligations'][number]): unknown {
-  return JSON.parse(
-    JSON.stringify(duty, (_key, value: unknown) => (typeof value === 'function' ? undefined : value)),
-  ) as unknown;
-}
-
-function textOf({ decision, rules }: Trace): string {
-  const lines = [`${decision.effect}: ${decision.rule}`, `  why: ${decision.reason}`];
-  if (decision.obligations.length > 0) {
-    const duties = decision.obligations.map(({ kind, rule }) => `${kind} (${rule})`);
-    lines.push(`  with: ${duties.join(', ')}`);
-  }
-  for (const shadow of decision.shadow ?? []) lines.push(`  in shadow: ${shadow.effect}: ${shadow.rule}`);
-  if (rules.length === 0) return lines.join('\n');
-  const rows = rules.flatMap(rowsOf);
-  return [...lines, '', table([['', 'rule', 'effect', 'holds', 'because'], ...rows])].join('\n');
-}
-
-const WORDS: Readonly<Record<string, string>> = { true: 'yes', false: 'no', error: 'error' };
-
-function word(value: Told): string {
-  return WORDS[String(value)] as string;
-}
-
-function rowsOf({ rule, effect, line, matched, why, atoms, decided }: RuleTrace): string[][] {
-  const where = line === undefined ? '' : `line ${line}`;
-  const because = why === undefined ? where : atoms.length === 0 || matched === 'error' ? why : where;
-  const head = [decided ? '>' : '', rule, effect ?? 'adds', word(matched), because];
-  const parts = atoms.map(({ text, value, cause, operand }) => [
-    '',
-    `  ${oneLine(text, 60)}`,
-    '',
-    word(value),
-    oneLine(cause ?? operand ?? '', 80),
-  ]);
-  return [head, ...parts];
-}
-
-function oneLine(text: string, most: number): string {
-  const flat = text.replaceAll(/\s+/g, ' ');
-  return flat.length > most ? `${flat.slice(0, most - 1)}…` : flat;
+/** Calls of the same session that were allowed before; not told where the log was not read from its beginning. */
+function pastOf(found: LoggedCall, calls: readonly LoggedCall[]): NonNullable<CallSpec['history']> {
+  const session = `${found.id.split('-', 1)[0]}-`;
+  const past = calls.filter(
+    ({ id, index, direction, decision }) =>
+      index < found.index && id.startsWith(session) && direction === 'call' && decision === 'allow',
+  );
+  return (isCounted, windowMs) =>
+    calls.length >= MOST_RECORDS
+      ? undefined
+      : past.filter(({ tool, time }) => tool !== undefined && time >= found.time - windowMs && isCounted(tool)).length;
 }

@@ -31,8 +31,8 @@ export interface CallSpec extends Partial<Plain> {
   readonly principal?: Partial<Principal>;
   readonly roles?: readonly string[];
   readonly findings?: readonly CallFinding[];
-  /** Calls of the session that were allowed lately, by tool. */
-  readonly history?: Readonly<Record<string, number>>;
+  /** Calls of the session that were allowed lately, by tool; or how many of such tools were within so many ms. */
+  readonly history?: Readonly<Record<string, number>> | NonNullable<Call['history']>;
 }
 
 /** Where relative paths begin, and what paths lead to. */
@@ -67,7 +67,8 @@ export function callFrom(spec: CallSpec, paths: PathsOfCalls): Call {
     ...(intent === undefined ? {} : { intent }),
     ...(spec.http === undefined ? {} : { http: spec.http }),
     findings: () => spec.findings ?? secretsBelow(subject),
-    history: (glob) => (history === undefined ? undefined : countOf(history, glob)),
+    history:
+      typeof history === 'function' ? history : (glob) => (history === undefined ? undefined : countOf(history, glob)),
     args: () => subject,
     realPath: (path) => resolved(path, paths),
   };

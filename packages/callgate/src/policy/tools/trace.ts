@@ -7,6 +7,7 @@ import { masked, maskedText } from './cases-call.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
 import type { CompiledRule } from '../rule.ts';
 import { coversMethod, matchesNames } from '../target.ts';
+import { timeIn } from '../condition/time.ts';
 import { type Truth, Unsure } from '../condition/truth.ts';
 
 /** What a condition came to. */
@@ -71,7 +72,7 @@ function traceRule(rule: CompiledRule, call: Call, decision: Decision, place: Pl
   if (elsewhere !== undefined) return { ...head, matched: false, why: elsewhere, atoms: [], decided: false };
   try {
     const truth = ask(() => (rule.condition === undefined ? true : rule.condition(call)));
-    const atoms = rule.atoms.map((atom) => traceAtom(atom, call));
+    const atoms = rule.atoms.map((atom) => traceAtom(rule, atom, call));
     const matched = told(truth);
     const why = truth instanceof Unsure ? truth.cause : truth ? undefined : failing(rule.tree, call);
     return {
@@ -96,14 +97,15 @@ function otherNames({ target, effect }: CompiledRule, call: Call): string | unde
   const { direction, server, method } = call;
   if (!target.directions.has(direction)) return `it is for direction ${[...target.directions].join(', ')}`;
   if (target.server !== undefined && !target.server.test(server))
-    return `it is for another server than ${quoted(server)}`;
-  if (!coversMethod(target, direction, method)) return `it is for other messages than ${quoted(method)}`;
-  if (target.tool !== undefined) return `it is for another tool than ${quoted(call.tool)}`;
-  if (target.prompt !== undefined) return `it is for another prompt than ${quoted(call.prompt)}`;
-  return `it is for another resource than ${quoted(call.uri)}`;
+    return `it is for another server than ${quotedName(server)}`;
+  if (!coversMethod(target, direction, method)) return `it is for other messages than ${quotedName(method)}`;
+  if (target.tool !== undefined) return `it is for another tool than ${quotedName(call.tool)}`;
+  if (target.prompt !== undefined) return `it is for another prompt than ${quotedName(call.prompt)}`;
+  return `it is for another resource than ${quotedName(call.uri)}`;
 }
 
-function quoted(name: string | undefined): string {
+/** A name of a call, cut and masked, in quotes. */
+export function quotedName(name: string | undefined): string {
   return name === undefined ? 'none' : maskedText(name.length > 100 ? `${name.slice(0, 99)}…` : name, undefined);
 }
 
@@ -124,16 +126,20 @@ function judged(tree: ConditionTree, call: Call): Truth {
   return judgeTree(tree, (atom) => ask(() => atom.test(call)));
 }
 
-const LONGEST_OPERAND = 200;
+const LONGEST_OPERAND = 500;
 
-function traceAtom(atom: Atom, call: Call): AtomTrace {
+/** What one part of a condition comes to, and the value it looked at. Call the rule's `forget` afterwards. */
+export function traceAtom(rule: CompiledRule, atom: Atom, call: Call): AtomTrace {
   const truth = ask(() => atom.test(call));
   const value = told(truth);
   let operand: string | undefined;
   if (atom.operand !== undefined) {
     const found = ask(() => atom.operand!(call));
     if (found !== undefined && !(found instanceof Unsure)) {
-      const text = maskedText(found, memberOf(atom));
+      const text =
+        atom.path.at(-1) === 'schedule'
+          ? clockText(found, rule.doc.schedule?.timeZone)
+          : maskedText(found, memberOf(atom));
       operand = text.length > LONGEST_OPERAND ? `${text.slice(0, LONGEST_OPERAND - 1)}…` : text;
     }
   }
@@ -144,6 +150,16 @@ function traceAtom(atom: Atom, call: Call): AtomTrace {
     ...(truth instanceof Unsure ? { cause: truth.cause } : {}),
     ...(operand === undefined ? {} : { operand }),
   };
+}
+
+/** When a schedule was asked, on the clock of its zone and in universal time. */
+function clockText(ms: unknown, zone: string | undefined): string {
+  if (typeof ms !== 'number' || !(Math.abs(ms) <= 8.64e15)) return String(ms);
+  const utc = `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const wall = zone === undefined ? undefined : ask(() => timeIn(zone)(ms));
+  if (wall === undefined || wall instanceof Unsure) return utc;
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${wall.weekday} ${two(wall.hour)}:${two(wall.minute)} in ${zone} (${utc})`;
 }
 
 /** The last name of the field that an entry of `args`, or a part of `when`, looks at. */
