@@ -1,7 +1,14 @@
+import { splitGlobals } from './global-options.ts';
 import type { ShellCommand } from './reading.ts';
 
-/** The known texts of the arguments behind the program; unknown parts are `\0`. */
-export const textsOf = (command: ShellCommand): string[] => command.words.slice(1).map(({ text }) => text);
+/**
+ * The known texts of the arguments behind the program; unknown parts are `\0`. Where the program works stands last, so
+ * that its subcommand comes first: `poetry -C dir run x` reads as `poetry run x -C dir`.
+ */
+export function textsOf({ program, words }: ShellCommand): string[] {
+  const { rest, globals } = splitGlobals(program ?? '', words);
+  return [...rest.slice(1), ...globals].map(({ text }) => text);
+}
 
 /** Whether an option is there: `-x` alone or in a cluster, or a long option by its name or an unambiguous start of it. */
 export function hasOption(texts: readonly string[], letters: string, ...longs: readonly string[]): boolean {
@@ -20,6 +27,24 @@ export function operandsOf(texts: readonly string[]): string[] {
   const end = texts.indexOf('--');
   const before = end < 0 ? texts : texts.slice(0, end);
   return [...before.filter((text) => !text.startsWith('-')), ...(end < 0 ? [] : texts.slice(end + 1))];
+}
+
+/** Common options of programs with subcommands that take no value. */
+const FLAGS = new Set(
+  '-a -g -q -s -v -y --all --debug --failed --global --json --no-color --no-pager --offline --quiet --silent --system --user --verbose --yes'.split(
+    ' ',
+  ),
+);
+
+/**
+ * The subcommand and the operands behind it, in every way they may be read: a first operand behind an option that is
+ * not known may be the value of that option, and the next one the subcommand.
+ */
+export function subcommandReadings(texts: readonly string[]): readonly (readonly string[])[] {
+  const operands = operandsOf(texts);
+  const before = texts[texts.indexOf(operands[0] ?? '') - 1];
+  const isOption = before?.startsWith('-') === true && before !== '--' && !before.includes('=') && !FLAGS.has(before);
+  return isOption && operands.length > 1 ? [operands, operands.slice(1)] : [operands];
 }
 
 /** The subcommand and what follows it, options of the program itself skipped (`git -C dir push`). */

@@ -1,4 +1,4 @@
-import { GIT_VALUED, hasOption, operandsOf, shown, subcommandOf, textsOf } from './arguments.ts';
+import { GIT_VALUED, hasOption, operandsOf, shown, subcommandOf, subcommandReadings, textsOf } from './arguments.ts';
 import type { ShellCommand } from './reading.ts';
 
 const RAISERS = new Set('sudo doas su pkexec gosu su-exec runas run0 nsenter chroot runuser'.split(' '));
@@ -53,6 +53,10 @@ const GIT_WRITES = new Set(
   ),
 );
 
+/** Subcommands that change nothing. */
+const ONLY_TELLS =
+  /^(?:ps|images|logs|inspect|get|describe|list|status|version|info|show|ls|view|freeze|plan|validate|top|stats|history|search|template|is-active|is-enabled|config|explain|diff|cat|test|outdated|audit|help)$/;
+
 /** Whether a command changes files or the state of the machine, as far as its name and redirections tell. */
 export function writes(command: ShellCommand): string | undefined {
   const file = command.redirects.find(
@@ -93,11 +97,7 @@ export function writes(command: ShellCommand): string | undefined {
     case 'pip':
     case 'pip3':
     case 'terraform':
-      return /^(?:ps|images|logs|inspect|get|describe|list|status|version|info|show|ls|view|freeze|plan|validate|top|stats|history|search|template|is-active|is-enabled|config|explain|diff|cat|test|outdated|audit|help)$/.test(
-        operandsOf(texts)[0] ?? 'help',
-      )
-        ? undefined
-        : program;
+      return subcommandReadings(texts).every(([name = 'help']) => ONLY_TELLS.test(name)) ? undefined : program;
     case 'find':
     case 'gfind':
       return texts.some((text) => /^-(?:delete|fprint\S*|fls)$/.test(text)) ? 'find that writes' : undefined;

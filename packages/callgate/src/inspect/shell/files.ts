@@ -1,4 +1,4 @@
-import { operandsOf, shown, textsOf } from './arguments.ts';
+import { operandsOf, shown, subcommandReadings, textsOf } from './arguments.ts';
 import { isSqlClient, programTexts } from './hidden.ts';
 import type { ShellCommand } from './reading.ts';
 import { shellArguments } from './shell-arguments.ts';
@@ -16,10 +16,8 @@ export function runsFile(command: ShellCommand): string | undefined {
     return `${program} runs what its files say`;
   const subcommands = SUBCOMMANDS.get(program);
   if (subcommands !== undefined) {
-    const [first, second] = operandsOf(texts);
-    return subcommands.test(`${first ?? ''} ${second ?? ''}`)
-      ? `${program} ${shown(first ?? '')} runs what its files say`
-      : undefined;
+    const found = subcommandReadings(texts).find(([first = '', second = '']) => subcommands.test(`${first} ${second}`));
+    return found === undefined ? undefined : `${program} ${shown(found[0] ?? '')} runs what its files say`;
   }
   if (isSqlClient(program) && readsUnknownInput(command)) return `${program} runs what it is given to read`;
   const option = FILE_OPTIONS.get(program);

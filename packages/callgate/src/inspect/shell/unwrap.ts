@@ -1,3 +1,4 @@
+import { splitGlobals } from './global-options.ts';
 import type { ShellWord } from './variables.ts';
 import { UNKNOWN, unknownWord } from './variables.ts';
 
@@ -53,8 +54,8 @@ const WRAPPERS: ReadonlyMap<string, Wrapper> = new Map<string, Wrapper>([
   [
     'run0',
     {
-      values: 'u',
-      longs: ['user', 'unit', 'property', 'description', 'slice', 'nice', 'chdir', 'setenv', 'background'],
+      values: 'ugD',
+      longs: ['user', 'group', 'unit', 'property', 'description', 'slice', 'nice', 'chdir', 'setenv', 'background'],
     },
   ],
   ['env', { values: 'uC', longs: ['unset', 'chdir'], assigns: true }],
@@ -75,7 +76,8 @@ const WRAPPERS: ReadonlyMap<string, Wrapper> = new Map<string, Wrapper>([
   ['toybox', {}],
   ['chroot', { longs: ['userspec', 'groups'], operands: 1 }],
   ['unshare', { values: 'RSGw', longs: ['root', 'wd', 'setuid', 'setgid'] }],
-  ['nsenter', { values: 'tSGrw', longs: ['target', 'setuid', 'setgid'] }],
+  // The directories of `-r` and `-w` are glued to them, or absent.
+  ['nsenter', { values: 'tSG', longs: ['target', 'setuid', 'setgid'] }],
   ['strace', { values: 'oepsuaEPIbXOS' }],
   ['ltrace', { values: 'oepsuanlx' }],
   ['catchsegv', {}],
@@ -90,7 +92,10 @@ const WRAPPERS: ReadonlyMap<string, Wrapper> = new Map<string, Wrapper>([
     'systemd-run',
     {
       values: 'pMHE',
-      longs: ['unit', 'property', 'slice', 'setenv', 'on-active', 'on-calendar', 'description', 'uid', 'gid'],
+      longs: (
+        'unit property slice setenv on-active on-boot on-startup on-unit-active on-unit-inactive on-calendar description ' +
+        'uid gid nice working-directory service-type machine host timer-property path-property socket-property'
+      ).split(' '),
     },
   ],
   ['systemd-inhibit', { longs: ['what', 'who', 'why', 'mode'] }],
@@ -107,6 +112,9 @@ const WRAPPERS: ReadonlyMap<string, Wrapper> = new Map<string, Wrapper>([
   ['catatonit', {}],
   ['faketime', { values: 'fm', operands: 1 }],
   ['eatmydata', {}],
+  ['chpst', { values: 'uUbe/nlLmdofpsrtc' }],
+  ['setuidgid', { operands: 1 }],
+  ['envdir', { operands: 1 }],
   ['winpty', {}],
   ['wine', {}],
   ['then', {}],
@@ -184,6 +192,8 @@ export function unwrap(program: string, words: readonly ShellWord[]): Inner | un
       return optionScripts(words, ['-c', '--command'], false);
     case 'nix-shell':
       return optionScripts(words, ['--run', '--command'], true);
+    case 'direnv':
+      return words[1]?.text === 'exec' ? words_([words.slice(3)], true) : undefined;
     case 'wsl':
     case 'distrobox':
     case 'toolbox':
@@ -194,9 +204,19 @@ export function unwrap(program: string, words: readonly ShellWord[]): Inner | un
   const wrapper = WRAPPERS.get(program);
   if (wrapper !== undefined) return unwrapPlain(program, words, wrapper);
   const subcommands = RUNNERS.get(program);
-  const second = words[1]?.text;
-  if (subcommands === undefined || second === undefined || !subcommands.includes(second)) return undefined;
-  return words_([skipOptions(words.slice(1), { values: 'np', longs: ['name', 'package', 'with', 'python'] })], true);
+  return subcommands === undefined ? undefined : unwrapRunner(program, words, subcommands);
+}
+
+/** `poetry -C dir run COMMAND`: the subcommand stands behind options of the program, of which some take a value. */
+function unwrapRunner(program: string, words: readonly ShellWord[], subcommands: readonly string[]): Inner | undefined {
+  const { rest } = splitGlobals(program, words);
+  let at = 1;
+  // A word behind an option that is not known may be its value, and the subcommand stands later.
+  while (at < rest.length && !subcommands.includes(rest[at]!.text)) {
+    if (!rest[at]!.text.startsWith('-') && !rest[at - 1]!.text.startsWith('-')) return undefined;
+    at++;
+  }
+  return words_([skipOptions(rest.slice(at), { values: 'np', longs: ['name', 'package', 'with', 'python'] })], true);
 }
 
 function unwrapPlain(program: string, words: readonly ShellWord[], wrapper: Wrapper): Inner | undefined {
@@ -219,7 +239,12 @@ export function skipOptions(
     if (text === '--') return words.slice(at + 1);
     if (!text.startsWith('-') || text === '-') break;
     if (text.startsWith('--')) {
-      if (spec.longs?.includes(text.slice(2)) === true) at++;
+      // GNU's long options may be cut short.
+      if (
+        spec.longs?.some((long) => long === text.slice(2) || (text.length > 3 && long.startsWith(text.slice(2)))) ===
+        true
+      )
+        at++;
       continue;
     }
     const taker = Array.from(text.slice(1)).findIndex((letter) => spec.values?.includes(letter) === true);
@@ -236,7 +261,9 @@ function skipAssignments(words: readonly ShellWord[]): readonly ShellWord[] {
 /** `env -S 'rm -rf /'` splits one word into a command. */
 function unwrapEnv(words: readonly ShellWord[]): Inner | undefined {
   for (let at = 1; at < words.length && words[at]!.text.startsWith('-'); at++) {
-    const match = /^(?:-[a-zA-Z0]*?S|--split-string=?)([\s\S]*)$/.exec(words[at]!.text);
+    // `-u` and `-C` take what is glued to them, an `S` too, or else the next word.
+    if (/^(?:-[abd-tv-zABD-RT-Z0]*[uC]|--(?:un|ch)[a-z]*)$/.test(words[at]!.text)) at++;
+    const match = /^(?:-[abd-tv-zABD-RT-Z0]*S|--s[a-z-]*=?)([\s\S]*)$/.exec(words[at]?.text ?? '');
     if (match === null) continue;
     const script = match[1] === '' ? words[at + 1] : { ...words[at]!, text: match[1]! };
     const rest = words.slice(at + (match[1] === '' ? 2 : 1));
@@ -326,7 +353,10 @@ function unwrapContainer(words: readonly ShellWord[]): Inner | undefined {
 function parallel(words: readonly ShellWord[]): Inner | undefined {
   const rest = skipOptions(words, {
     values: 'IjNnLdaPS',
-    longs: ['jobs', 'arg-file', 'delay', 'timeout', 'colsep', 'joblog', 'results', 'sshlogin'],
+    longs:
+      'jobs arg-file delay timeout colsep joblog results sshlogin sshloginfile wd workdir tmpdir retries halt tagstring env'.split(
+        ' ',
+      ),
   });
   const end = rest.findIndex(({ text }) => text.startsWith(':::'));
   const command = end < 0 ? rest : rest.slice(0, end);
