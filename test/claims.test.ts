@@ -52,13 +52,41 @@ describe('docs/claims.md', () => {
   );
 });
 
-it.each(['README.md', 'CONTRIBUTING.md', 'docs/claims.md', 'docs/limits.md', 'docs/config.md', 'docs/evidence.md'])(
-  'the links of %s lead to files that are there',
-  (page) => {
-    const targets = linksOf(pageText(page)).filter((link) => !link.includes('://'));
-    expect(targets.filter((link) => !existsSync(join(ROOT, page, '..', link)))).toEqual([]);
-  },
-);
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/claims.md',
+  'docs/config.md',
+  'docs/evidence.md',
+  'docs/import.md',
+  'docs/limits.md',
+  'docs/policy.md',
+  'docs/policy-operators.md',
+  'docs/policy-questions.md',
+  'policies/README.md',
+];
+
+it.each(PAGES)('the links of %s lead to files that are there', (page) => {
+  const targets = linksOf(pageText(page)).filter((link) => !link.includes('://'));
+  expect(targets.filter((link) => !existsSync(join(ROOT, page, '..', link)))).toEqual([]);
+});
+
+it.each(PAGES)('the anchors of %s lead to headings that are there', (page) => {
+  const anchors = [...pageText(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)];
+  const isHeading = (path: string, anchor: string): boolean =>
+    pageText(path === '' ? page : join(page, '..', path))
+      .split('\n')
+      .some((line) => /^#+ /.test(line) && anchorOf(line) === anchor);
+  expect(anchors.filter(([, path = '', anchor = '']) => !isHeading(path, anchor)).map(([link]) => link)).toEqual([]);
+});
+
+/** What a heading is linked to by, as GitHub makes it: lower case, no punctuation, hyphens for spaces. */
+const anchorOf = (heading: string): string =>
+  heading
+    .replace(/^#+ /, '')
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
 
 it('docs/limits.md names only tests that are there', () => {
   const named = [...pageText('docs/limits.md').matchAll(/`(?:test|packages)\/[^`]+\.test\.ts` › [^;)]+/g)];

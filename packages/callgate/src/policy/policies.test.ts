@@ -124,8 +124,11 @@ test('the base layer is a policy of the language, read as any other', () => {
   expect(JSON.parse(JSON.stringify(document.policy))).toEqual(basePolicy());
 });
 
-describe('docs/policy.md', () => {
-  const page = readFileSync(new URL('../../../../docs/policy.md', import.meta.url), 'utf8');
+describe('docs/policy.md and docs/policy-operators.md', () => {
+  const [language, conditions] = ['policy', 'policy-operators'].map((name) =>
+    readFileSync(new URL(`../../../../docs/${name}.md`, import.meta.url), 'utf8'),
+  );
+  const page = `${language}\n${conditions}`;
   const examples = (section: string): readonly string[] => {
     const rows = page.split(`\n## ${section}`)[1]?.split('\n## ')[0]?.split('\n') ?? [];
     return rows
@@ -134,20 +137,26 @@ describe('docs/policy.md', () => {
   };
   const compile = (rule: string): unknown => policyOf(`  - { id: r, ${rule} }`);
 
-  test('shows a policy that loads', () => {
+  test('show a policy that loads', () => {
     const text = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
     expect(compilePolicy([{ file: 'docs', text }], OPTIONS).rules).toHaveLength(1);
   });
 
-  test('has an example that loads for every key of match, operator and obligation', () => {
-    const shown = [...examples('match'), ...examples('args'), ...examples('Effects')];
+  test('show rules that load', () => {
+    const blocks = [...page.matchAll(/```yaml\n( {2}- id: [\s\S]*?)```/g)].map((match) => match[1] ?? '');
+    expect(blocks.length).toBeGreaterThan(1);
+    for (const rules of blocks) policyOf(rules);
+  });
+
+  test('have an example that loads for every key of match, operator and obligation', () => {
+    const shown = [...examples('match'), ...examples('args: which'), ...examples('Effects')];
     expect(shown).toHaveLength(8 + 15 + 9);
     for (const example of examples('match')) compile(`match: { ${example} }, effect: allow`);
-    for (const example of examples('args')) compile(`match: { tool: x }, args: { ${example} }, effect: allow`);
+    for (const example of examples('args: which')) compile(`match: { tool: x }, args: { ${example} }, effect: allow`);
     for (const example of examples('Effects')) compile(`match: { tool: x }, obligations: [{ ${example} }]`);
   });
 
-  test('has an example that loads for every kind of fact and function, and one for the mapping style', () => {
+  test('have an example that loads for every kind of fact and function, and one for the mapping style', () => {
     const shown = examples('when').slice(-11);
     expect(page).toContain('| fact | what it is | example |');
     expect(shown[0]).toContain('hour(');
@@ -157,7 +166,7 @@ describe('docs/policy.md', () => {
     for (const word of [...FACTS, ...FUNCTIONS, ...Object.keys(SHELL_FACTS)]) expect(page).toContain(word);
   });
 
-  test('names every operator, key and fact', () => {
+  test('name every operator, key and fact', () => {
     for (const word of ['args', 'match', 'rules', ...Object.keys(operatorKeys())]) expect(page).toContain(word);
   });
 });

@@ -56,7 +56,7 @@ const rule: Shape = {
     },
     when: {
       shape: when,
-      doc: 'Condition in the CEL subset of docs/policy.md, or a map of all, any, not and comparisons.',
+      doc: 'Condition in the CEL subset of docs/policy-operators.md, or a map of all, any, not and comparisons.',
     },
     effect: {
       shape: {

@@ -12,7 +12,7 @@ export type Severity = 'error' | 'warning' | 'note';
 
 /** Something about a policy that loads and is probably not meant. */
 export interface LintFinding {
-  /** `LINT-01` ...: docs/policy.md has a line for each. */
+  /** `LINT-01` ...: docs/policy-questions.md has a line for each. */
   readonly code: string;
   readonly severity: Severity;
   readonly rule: string;
