@@ -200,14 +200,14 @@ describe('policy test', () => {
     expect(out).toMatch(/changes noticed: \d+ of \d+ \((?:100|9\d(?:\.\d)?)%\)/);
   });
 
-  it('ends with 1 for a case that fails, one line each: what was expected, what came, and by which rule', () => {
+  it('ends with 1 for a case that fails: what was expected, what came, by which rule, and which came nearest', () => {
     writeFileSync(
       join(dir, 'wrong.test.yaml'),
       'policy: ./policy.yaml\ncases:\n  - { name: too much, call: { tool: refund, roles: [support], args: { amount: 900 } }, expect: allow }\n',
     );
     expect(callgate(['test', 'wrong.test.yaml'])).toEqual({
       code: 1,
-      out: 'wrong.test.yaml:3:5: too much: expected effect allow, came deny (by default)\nfailed: policy.yaml: 0 of 1 case passed\n',
+      out: 'wrong.test.yaml:3:5: too much: expected effect allow, came deny (by default)\n  nearest: refunds (policy.yaml:7:5): args.amount < 500 does not hold, it is 900\nfailed: policy.yaml: 0 of 1 case passed\n',
       err: '',
     });
   });

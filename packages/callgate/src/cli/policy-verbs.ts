@@ -56,9 +56,10 @@ export const VERBS: readonly Command[] = [
   {
     name: 'test',
     summary: 'run the cases of a policy, and break it to see whether they notice',
-    usage: ['callgate policy test [<file>...] [--coverage] [--min <percent>] [--json]'],
+    usage: ['callgate policy test [<file>...] [--coverage] [--imports] [--min <percent>] [--json]'],
     flags: [
       ['--coverage', 'also say what no case touches, and which small changes of the policy no case notices'],
+      ['--imports', 'count the rules of included files, too, and change them'],
       ['--min <percent>', 'end with 1 when fewer of those changes are noticed'],
       JSON_FLAG,
     ],

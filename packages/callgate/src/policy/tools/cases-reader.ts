@@ -16,6 +16,8 @@ export class Reader {
   readonly issues: Issue[] = [];
   readonly #file: string;
   readonly #lines = new LineCounter();
+  /** What is being read, and where it stands: of a node that is not there, that is the place. */
+  #within: { readonly what: string; readonly node: unknown } | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -36,14 +38,27 @@ export class Reader {
     }
   }
 
+  /** Reads a part of the file: what is wrong in it is reported as of `what`, unless that is empty. */
+  within<T>(what: string, node: unknown, read: () => T): T {
+    const outer = this.#within;
+    const path = [outer?.what ?? '', what].filter((part) => part !== '').join(', ');
+    this.#within = { what: path, node: rangeOf(node) === undefined ? outer?.node : node };
+    try {
+      return read();
+    } finally {
+      this.#within = outer;
+    }
+  }
+
   placeOf(node: unknown): Place {
-    const offset = typeof node === 'number' ? node : ((node as Node | null | undefined)?.range?.[0] ?? 0);
+    const offset = typeof node === 'number' ? node : (rangeOf(node) ?? rangeOf(this.#within?.node) ?? 0);
     const { line, col } = this.#lines.linePos(offset);
     return { file: this.#file, line: Math.max(line, 1), column: Math.max(col, 1) };
   }
 
   report(node: unknown, message: string, remedy?: string): undefined {
-    return this.reportAt(this.placeOf(node), message, remedy);
+    const what = this.#within?.what ?? '';
+    return this.reportAt(this.placeOf(node), `${what}${what === '' ? '' : ': '}${message}`, remedy);
   }
 
   reportAt(place: Place, message: string, remedy?: string): undefined {
@@ -80,6 +95,7 @@ export class Reader {
 
   text(node: unknown, what: string): string | undefined {
     if (isScalar(node) && typeof node.value === 'string') return node.value;
+    if (isScalar(node) && node.value === null) return this.report(node, `${what} is empty`, 'write it, or take it out');
     return this.report(node, `${what} must be a text`, isScalar(node) ? 'put it in quotes' : undefined);
   }
 
@@ -146,4 +162,8 @@ export class Reader {
       ? value
       : this.report(node, 'this is no value of JSON', 'put it in quotes');
   }
+}
+
+function rangeOf(node: unknown): number | undefined {
+  return (node as Node | null | undefined)?.range?.[0];
 }

@@ -13,6 +13,8 @@ export interface CaseResult {
   readonly decision: Decision;
   /** Empty when it is as expected. */
   readonly problems: readonly string[];
+  /** The call that was decided. */
+  readonly call: Call;
 }
 
 /** Where relative paths of cases begin, and the home; the same on every machine. */
@@ -32,8 +34,9 @@ export function callsOf(file: CaseFile): readonly Call[] {
 /** Asks the policy about every case. */
 export function runCases(policy: CompiledPolicy, file: CaseFile, calls = callsOf(file)): readonly CaseResult[] {
   return file.cases.map((one, index) => {
-    const decision = policy.decide(calls[index] as Call);
-    return { case: one, decision, problems: problemsOf(one.expect, decision) };
+    const call = calls[index] as Call;
+    const decision = policy.decide(call);
+    return { case: one, decision, problems: problemsOf(one.expect, decision), call };
   });
 }
 
@@ -70,12 +73,17 @@ export interface Coverage {
   };
 }
 
-/** Which rules matched in some case, and which atoms were both true and false. */
-export function coverageOf(policy: CompiledPolicy, calls: readonly Call[]): Coverage {
+/** Which rules matched in some case, and which atoms were both true and false; of the rules that `isMeasured` picks. */
+export function coverageOf(
+  policy: CompiledPolicy,
+  calls: readonly Call[],
+  isMeasured: (rule: CompiledRule) => boolean = () => true,
+): Coverage {
+  const rules = policy.rules.filter(isMeasured);
   const missedRules: CompiledRule[] = [];
   const missedAtoms: Coverage['atoms']['missed'][number][] = [];
   let atoms = 0;
-  for (const rule of policy.rules) {
+  for (const rule of rules) {
     const own = calls.filter((call) => matchesNames(rule.target, call, rule.effect === 'allow'));
     const isSeen = own.some((call) => {
       const truth = asked(() => (rule.condition === undefined ? true : rule.condition(call)), rule);
@@ -90,7 +98,7 @@ export function coverageOf(policy: CompiledPolicy, calls: readonly Call[]): Cove
     }
   }
   return {
-    rules: { total: policy.rules.length, missed: missedRules },
+    rules: { total: rules.length, missed: missedRules },
     atoms: { total: atoms, missed: missedAtoms },
   };
 }

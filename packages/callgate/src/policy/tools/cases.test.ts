@@ -115,6 +115,17 @@ cases:
     [`${HEAD}cases: [{ name: a, name: b }]`, 'this is not valid YAML'],
     [`${HEAD}tables: [{ columns: [a], rows: [] }]`, 'a table has no column "a"'],
     [`${HEAD}tables: [{ columns: [tool], rows: [[a, b]] }]`, 'the row has 2 values, the table 1 columns'],
+    [
+      `${HEAD}tables: [{ columns: [tool, effect], rows: [[a, deny], [b]] }]`,
+      '2:55: table 1, row 2: the row has 1 value, the table 2 columns',
+    ],
+    [
+      `${HEAD}tables:\n  - columns: [tool, args.n, effect]\n    rows:\n      - [x, &a 5, deny]\n`,
+      '5:16: table 1, row 1, column args.n: anchors and aliases are not read here',
+    ],
+    [`${HEAD}tables: [{ columns: [tool, effect], rows: [[a, denied]] }]`, 'table 1, row 1: effect cannot be "denied"'],
+    [`${HEAD}tables:\n  - columns: [tool]\n    rows:\n      -\n`, '5:8: table 1, row 1: a row must be a list'],
+    [`${HEAD}cases:\n  - name: y\n    call: { tool: x }\n    expect:\n`, '5:12: effect is empty'],
     ['policy: [', 'this is not valid YAML'],
     ['', 'the file must be a map'],
     [`${'['.repeat(3_000)}`, 'YAML'],

@@ -1,4 +1,4 @@
-import { isScalar, type Node } from 'yaml';
+import { isScalar, isSeq, type Node } from 'yaml';
 import type { CallFinding, Direction } from '../../model/call.ts';
 import type { Effect } from '../../model/decision.ts';
 import type { Place } from '../../model/error.ts';
@@ -58,7 +58,8 @@ export function readCases(file: string, text: string): CaseFile | { readonly iss
   const reader = new Reader(file);
   const root = reader.parse(text);
   const read = root === undefined ? undefined : readFile(root, file, reader);
-  return read === undefined || reader.issues.length > 0 ? { issues: reader.issues } : read;
+  if (read !== undefined && reader.issues.length === 0) return read;
+  return { issues: reader.issues.toSorted((a, b) => a.line - b.line || a.column - b.column) };
 }
 
 function readFile(root: Node | null, file: string, reader: Reader): CaseFile | undefined {
@@ -70,7 +71,7 @@ function readFile(root: Node | null, file: string, reader: Reader): CaseFile | u
   const common = { ...readCall(map.get('call'), 'call', reader), ...timed(map.get('time'), reader) };
   const cases = [
     ...reader.items(map.get('cases'), 'cases').flatMap((node, index) => readCase(node, index, common, reader)),
-    ...reader.items(map.get('tables'), 'tables').flatMap((node) => readTable(node, common, reader)),
+    ...reader.items(map.get('tables'), 'tables').flatMap((node, index) => readTable(node, index, common, reader)),
   ];
   if (cases.length === 0) reader.report(root, 'the file has no cases', 'write `cases:`, a list of { call, expect }');
   if (cases.length > MOST_CASES) reader.report(root, `the file has more than ${MOST_CASES} cases`, 'split it');
@@ -102,6 +103,10 @@ function timed(node: unknown, reader: Reader): { readonly time?: number } {
 }
 
 function readCase(node: unknown, index: number, common: CallSpec, reader: Reader): readonly PolicyCase[] {
+  return reader.within('', node, () => readOneCase(node, index, common, reader));
+}
+
+function readOneCase(node: unknown, index: number, common: CallSpec, reader: Reader): readonly PolicyCase[] {
   const map = reader.map(node, `case ${index + 1}`, CASE_KEYS);
   if (map === undefined) return [];
   const name = map.has('name') ? reader.text(map.get('name'), 'name') : `case ${index + 1}`;
@@ -114,7 +119,11 @@ function readCase(node: unknown, index: number, common: CallSpec, reader: Reader
 }
 
 /** One case a row: columns are keys of the call, `args.field`, or keys of what is expected. */
-function readTable(node: unknown, common: CallSpec, reader: Reader): readonly PolicyCase[] {
+function readTable(node: unknown, index: number, common: CallSpec, reader: Reader): readonly PolicyCase[] {
+  return reader.within(`table ${index + 1}`, node, () => readOneTable(node, common, reader));
+}
+
+function readOneTable(node: unknown, common: CallSpec, reader: Reader): readonly PolicyCase[] {
   const map = reader.map(node, 'a table', TABLE_KEYS);
   if (map === undefined) return [];
   const columns = reader.texts(map.get('columns'), 'columns') ?? [];
@@ -129,7 +138,9 @@ function readTable(node: unknown, common: CallSpec, reader: Reader): readonly Po
   }
   const shared = { ...common, ...readCall(map.get('call'), 'call', reader) };
   const title = map.has('name') ? reader.text(map.get('name'), 'name') : undefined;
-  return reader.items(map.get('rows'), 'rows').flatMap((row) => readRow(row, columns, shared, title, reader));
+  return reader
+    .items(map.get('rows'), 'rows')
+    .flatMap((row, at) => reader.within(`row ${at + 1}`, row, () => readRow(row, columns, shared, title, reader)));
 }
 
 function readRow(
@@ -139,11 +150,12 @@ function readRow(
   title: string | undefined,
   reader: Reader,
 ): readonly PolicyCase[] {
-  const cells = reader.items(row, 'a row');
+  if (!isSeq(row)) return reader.report(row, 'a row must be a list', 'write [value, value ...]') ?? [];
+  const cells = row.items;
   if (cells.length !== columns.length) {
     reader.report(
       row,
-      `the row has ${cells.length} values, the table ${columns.length} columns`,
+      `the row has ${cells.length} ${cells.length === 1 ? 'value' : 'values'}, the table ${columns.length} columns (${columns.join(', ')})`,
       'write null for none',
     );
     return [];
@@ -158,9 +170,12 @@ function readRow(
     // An empty cell says nothing.
     if (isScalar(cell) && cell.value === null) continue;
     const field = /^(args|result)\.(.+)$/.exec(column);
-    if (column === 'name') name = reader.text(cell, 'name');
-    else if (field !== null) fields[field[1] as 'args'][field[2] as string] = reader.json(cell) ?? null;
-    else (EXPECT_KEYS.includes(column as 'rule') ? expect : call).set(column, cell);
+    if (column === 'name') {
+      name = reader.text(cell, 'name');
+    } else if (field !== null) {
+      const value = reader.within(`column ${column}`, cell, () => reader.json(cell));
+      fields[field[1] as 'args'][field[2] as string] = value ?? null;
+    } else (EXPECT_KEYS.includes(column as 'rule') ? expect : call).set(column, cell);
   }
   const own = callOfEntries(call, reader);
   const place = reader.placeOf(row);

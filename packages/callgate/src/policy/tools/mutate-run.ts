@@ -36,6 +36,8 @@ export interface MutateOptions {
   readonly now: () => number;
   /** How long to look for calls that tell survivors apart, in all. */
   readonly withinMs: number;
+  /** Which rules are changed; all without it. */
+  readonly isMeasured?: (rule: CompiledRule) => boolean;
 }
 
 const EACH_MS = 250;
@@ -65,7 +67,7 @@ export function mutate(
   const survived: Survivor[] = [];
   let killed = 0;
   let equivalent = 0;
-  for (const rule of policy.rules) {
+  for (const rule of policy.rules.filter(options.isMeasured ?? (() => true))) {
     const at = documents.findIndex(({ file }) => file === rule.file);
     const index = rule.path[1];
     if (at < 0 || typeof index !== 'number') continue;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { callOf, type CallParts, policyOf } from '../testing.ts';
-import { nearestRule } from './nearest-rule.ts';
+import { nearestExpected, nearestRule } from './nearest-rule.ts';
 
 const policy = policyOf(`
   - { id: small, match: { tool: pay }, args: { currency: EUR }, when: args.amount > 0 && args.amount < 500, effect: allow }
@@ -48,7 +48,11 @@ describe('the nearest rule', () => {
       ['read', 'it is for tool "read_file", not "readfile"'],
     ],
     ['is none where nothing is near', { server: 'files', tool: 'zzzzzz' }, []],
-    ['is none where one of them matches', { tool: 'pay', args: { currency: 'EUR', amount: 1 } }, []],
+    [
+      'is one that matches, where another decides',
+      { tool: 'pay', args: { currency: 'EUR', amount: 1 } },
+      ['small', 'it matches, but another rule decides'],
+    ],
   ])('%s', (_name, parts, wanted) => {
     const [rule, why] = near(parts);
     expect(rule).toBe(wanted[0]);
@@ -64,7 +68,15 @@ describe('the nearest rule', () => {
   });
 
   test('counts what cannot be told as a match of a rule that refuses', () => {
-    expect(near({ tool: 'sh', args: {} }, 'deny')).toEqual([]);
+    expect(near({ tool: 'sh', args: {} }, 'deny')).toEqual(['no-rm', 'it matches, but another rule decides']);
+  });
+
+  test('is the rule that a case names, whatever keeps it from matching', () => {
+    const why = (rule: string): string | undefined =>
+      nearestExpected(policy, callOf({ tool: 'pay', args: { currency: 'EUR', amount: 700 } }), { rule })?.why;
+    expect(why('vip')).toBe('roles: [vip] does not hold, it is []');
+    expect(why('no-rm')).toBe('it is for another tool than "pay"');
+    expect(why('nobody')).toBeUndefined();
   });
 
   test('shows no secret', () => {

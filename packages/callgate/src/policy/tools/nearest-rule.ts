@@ -1,10 +1,11 @@
 import type { Call } from '../../model/call.ts';
+import type { Effect } from '../../model/decision.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
 import type { Atom, ConditionTree } from '../condition/atoms.ts';
 import { nearest } from '../document/nearest.ts';
 import type { CompiledRule } from '../rule.ts';
 import { matchesNames } from '../target.ts';
-import { quotedName, type Told, traceAtom } from './trace.ts';
+import { otherNames, quotedName, type Told, traceAtom } from './trace.ts';
 
 /** The rule that came nearest to matching a call, and what kept it from it. */
 export interface NearestRule {
@@ -17,7 +18,7 @@ export interface NearestRule {
  * Finds the rule that a call misses by least: of those that name it the one with the most conditions as it wants them, else
  * one that is for another server or a tool of nearly that name. For tools: asks every condition of every such rule.
  * @param wanted which rules count
- * @returns undefined when no rule comes near, or a wanted one matches
+ * @returns undefined when no rule comes near
  */
 export function nearestRule(
   policy: CompiledPolicy,
@@ -27,9 +28,24 @@ export function nearestRule(
   const rules = policy.rules.filter(wanted);
   const named = rules.filter((rule) => matchesNames(rule.target, call, rule.effect === 'allow'));
   const judged = named.map((rule) => judge(rule, call));
-  if (judged.some(({ misses }) => misses.length === 0)) return undefined;
+  const matching = judged.find(({ misses }) => misses.length === 0);
+  if (matching !== undefined) return { rule: matching.rule, why: 'it matches, but another rule decides' };
   const [best] = judged.toSorted((a, b) => b.holding - a.holding || a.failing - b.failing);
   return best === undefined ? nearestByName(rules, call) : { rule: best.rule, why: whyText(best.misses) };
+}
+
+/** The rule that would have decided as a case expects, and why it did not; undefined when none comes near. */
+export function nearestExpected(
+  policy: CompiledPolicy,
+  call: Call,
+  { rule: name, effect }: { readonly rule?: string; readonly effect?: Effect },
+): NearestRule | undefined {
+  if (name === undefined)
+    return effect === undefined ? undefined : nearestRule(policy, call, (rule) => rule.effect === effect);
+  const rule = policy.rules.find((one) => one.name === name);
+  if (rule === undefined) return undefined;
+  const why = otherNames(rule, call);
+  return why === undefined ? nearestRule(policy, call, (one) => one === rule) : { rule, why };
 }
 
 /** A condition and what it has to come to. */

@@ -92,7 +92,7 @@ function layerOf(name: string): string {
 }
 
 /** Which of the names of a call the rule is not for; undefined when it is for this message. */
-function otherNames({ target, effect }: CompiledRule, call: Call): string | undefined {
+export function otherNames({ target, effect }: CompiledRule, call: Call): string | undefined {
   if (matchesNames(target, call, effect === 'allow')) return undefined;
   const { direction, server, method } = call;
   if (!target.directions.has(direction)) return `it is for direction ${[...target.directions].join(', ')}`;
