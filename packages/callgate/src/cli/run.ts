@@ -72,7 +72,7 @@ function launchOf(rest: readonly string[] | undefined, name: string | undefined,
     return { name: name ?? serverNameOf(command, args), command, args, env: io.env, cwd: io.cwd };
   }
   const configured = name === undefined || !Object.hasOwn(config.servers, name) ? undefined : config.servers[name];
-  if (name !== undefined && configured !== undefined) {
+  if (name !== undefined && configured?.kind === 'command') {
     const env = { ...io.env, ...configured.env };
     return { name, command: configured.command, args: configured.args, env, cwd: configured.cwd ?? io.cwd };
   }

@@ -21,12 +21,58 @@ export interface Source {
   readonly place?: Place;
 }
 
-export interface ServerConfig {
+/** How a server is reached: as a process of its own, or under a URL. */
+export type ServerConfig = CommandServer | UrlServer;
+
+interface AnyServer {
+  readonly era: 'auto' | 'legacy' | 'modern';
+  /** What its names begin with where many servers are one. */
+  readonly prefix?: string;
+  /** A request it has not answered by then is given up. */
+  readonly timeoutMs: number;
+  readonly trust: { readonly annotations: boolean };
+}
+
+export interface CommandServer extends AnyServer {
+  readonly kind: 'command';
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  readonly trust: { readonly annotations: boolean };
+  readonly maxProcesses: number;
+}
+
+export interface UrlServer extends AnyServer {
+  readonly kind: 'url';
+  readonly url: string;
+  readonly transport: 'streamable' | 'sse';
+  /** Secrets stand in these: never log them. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Absolute paths by header. */
+  readonly headerFiles: Readonly<Record<string, string>>;
+  /** Private hosts, addresses and ranges that are opened. */
+  readonly dial: readonly string[];
+  /** PEM files. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+}
+
+/** What `callgate serve` offers, and to whom. */
+export interface ServeConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly auth: 'anonymous' | 'key';
+  readonly hosts: readonly string[];
+  readonly origins: readonly string[];
+  /** PEM files. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+  readonly sse: boolean;
+  readonly names: 'never' | 'collisions' | 'always';
+  readonly sessions: number;
+  /** Seconds. */
+  readonly sessionIdle: number;
+  readonly inFlight: number;
 }
 
 export interface PolicySource {
@@ -55,6 +101,7 @@ export interface Config {
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'pretty' | 'json' };
   readonly fail: 'closed' | 'open';
   readonly lists: { readonly filter: boolean };
+  readonly serve: ServeConfig;
   readonly organisation: {
     /** Absolute path of the policy that stands above all others. */
     readonly policy?: string;

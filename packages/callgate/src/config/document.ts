@@ -125,9 +125,9 @@ class Reader {
       const value = this.#value(SERVER_KEYS[key]!, `${path}.${key}`, entry);
       if (value !== undefined) keys.set(key, { value, place: entry.valuePlace });
     };
-    let hasCommand = false;
+    const named = new Map<string, Place>();
     for (const entry of this.#entries(server.node, path, server.valuePlace)) {
-      hasCommand ||= entry.key === 'command';
+      named.set(entry.key, entry.place);
       if (entry.key === 'trust') {
         for (const inner of this.#entries(entry.node, `${path}.trust`, entry.valuePlace)) {
           if (inner.key === 'annotations') take('trust.annotations', inner);
@@ -140,15 +140,39 @@ class Reader {
           'trust',
         ]);
     }
-    if (!hasCommand) {
-      this.#report(
-        'CG_CONFIG_MISSING_KEY',
-        `${path} has no command.`,
-        server.place,
-        'Write: command: <the program to start>',
-      );
-    }
+    this.#checkKind(path, server, named, keys.get('url'));
     return keys;
+  }
+
+  /** A server has a command or a url, and only what goes with it. */
+  #checkKind(path: string, server: Entry, named: ReadonlyMap<string, Place>, url: Written | undefined): void {
+    const [command, reached] = [named.get('command'), named.get('url')];
+    if (command === undefined && reached === undefined) {
+      const how = 'Write: command: <the program to start>, or url: <where it is reached>';
+      this.#report('CG_CONFIG_MISSING_KEY', `${path} has neither a command nor a url.`, server.place, how);
+      return;
+    }
+    if (command !== undefined && reached !== undefined) {
+      const what = `${path} has both a command and a url.`;
+      this.#report('CG_CONFIG_BAD_VALUE', what, reached, 'Keep the one that starts or reaches the server.');
+      return;
+    }
+    const kind = reached === undefined ? 'command' : 'url';
+    for (const [key, place] of named) {
+      const belongs = SERVER_KEYS[key]?.with;
+      if (belongs === undefined || belongs === kind) continue;
+      const what = `${path}.${key} goes with a ${belongs}, and this server has a ${kind}.`;
+      this.#report('CG_CONFIG_BAD_VALUE', what, place, `Take ${key} out.`);
+    }
+    if (url !== undefined) this.#checkUrl(path, url as Written<string>);
+  }
+
+  /** As far as it can be told before variables are filled in. */
+  #checkUrl(path: string, { value, place }: Written<string>): void {
+    if (/^https?:\/\/[^/?#@\s]/i.test(value) && !/^https?:\/\/[^/?#]*@/i.test(value)) return;
+    if (value.startsWith('${')) return;
+    const how = 'Write https://host/path. Credentials belong in headers, not in the URL.';
+    this.#report('CG_CONFIG_BAD_VALUE', `${path}.url is no http or https URL without credentials.`, place, how);
   }
 
   #readLock(entry: Entry): void {

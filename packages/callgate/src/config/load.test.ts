@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CallgateError } from '../model/error.ts';
-import type { Config } from './config.ts';
+import type { CommandServer, Config } from './config.ts';
 import { ConfigError } from './issues.ts';
 import { loadConfig } from './load.ts';
 import { policyVariables, resolvePolicy } from './policies.ts';
@@ -63,6 +63,19 @@ const FLIPPED: Record<string, [yaml: string, value: (base: string) => unknown]> 
   'log.format': ['json', () => 'json'],
   'lists.filter': ['false', () => false],
   'organisation.policy': ['./o.yaml', (directory) => join(directory, 'o.yaml')],
+  'serve.host': ['127.0.0.2', () => '127.0.0.2'],
+  'serve.port': ['0', () => 0],
+  'serve.auth': ['anonymous', () => 'anonymous'],
+  'serve.hosts': ['a.example', () => ['a.example']],
+  'serve.origins': ['https://a.example', () => ['https://a.example']],
+  'serve.tlsCert': ['./c.pem', (directory) => join(directory, 'c.pem')],
+  'serve.tlsKey': ['./k.pem', (directory) => join(directory, 'k.pem')],
+  'serve.clientCa': ['./ca.pem', (directory) => join(directory, 'ca.pem')],
+  'serve.sse': ['true', () => true],
+  'serve.names': ['never', () => 'never'],
+  'serve.sessions': ['5', () => 5],
+  'serve.sessionIdle': ['60', () => 60],
+  'serve.inFlight': ['9', () => 9],
   fail: ['open', () => 'open'],
 };
 const yamlOf = (key: string, value: string) =>
@@ -253,7 +266,12 @@ servers:
   it('come with every key, variables filled in, what is shown not', async () => {
     atHome(all);
     const config = await load({ PACKAGE: 'pkg', SECRET: 's3' });
-    expect({ ...config.servers['files'], env: { ...config.servers['files']?.env } }).toEqual({
+    const files = config.servers['files'] as CommandServer;
+    expect({ ...files, env: { ...files.env } }).toEqual({
+      kind: 'command',
+      era: 'auto',
+      timeoutMs: 300_000,
+      maxProcesses: 256,
       command: 'npx',
       args: ['-y', 'pkg', '${PACKAGE}'],
       env: { TOKEN: 's3', PLAIN: 'x' },
@@ -305,7 +323,8 @@ servers:
     inProject('servers: { a: { command: project-a } }');
     await trust();
     const { servers, sources, written } = await load();
-    expect([servers['a']?.command, servers['a']?.args, servers['b']?.command]).toEqual(['project-a', [], 'home-b']);
+    expect(servers['a']).toMatchObject({ command: 'project-a', args: [] });
+    expect(servers['b']).toMatchObject({ command: 'home-b' });
     expect([sources['servers.a']?.from, sources['servers.b']?.from]).toEqual(['project', 'home']);
     expect(written['servers.a.args']).toBeUndefined();
   });
@@ -406,5 +425,36 @@ describe('a hostile or odd file', () => {
     rmSync(join(home, 'callgate.yaml'), { recursive: true });
     expect(spawnSync('sh', ['-c', 'mkfifo "$0"', join(home, 'callgate.yaml')]).status).toBe(0);
     expect(await codeOf(load())).toBe('CG_CONFIG_UNREADABLE');
+  });
+});
+
+describe('a server', () => {
+  it('may be one that runs already, its headers filled in and never shown', async () => {
+    atHome(
+      'servers:\n  hub: { url: "https://${HOST}/mcp", headers: { Authorization: "Bearer ${TOKEN}" }, headerFiles: { X-Key: ./key }, dial: [10.0.0.0/8], timeout: 5 }',
+    );
+    const config = await load({ HOST: 'hub.example', TOKEN: 's3' });
+    expect(config.servers['hub']).toMatchObject({
+      kind: 'url',
+      url: 'https://hub.example/mcp',
+      headers: { Authorization: 'Bearer s3' },
+      headerFiles: { 'X-Key': join(home, 'key') },
+      dial: ['10.0.0.0/8'],
+      timeoutMs: 5000,
+    });
+    expect(config.written['servers.hub.headers']).toBe('{"Authorization":"Bearer ${TOKEN}"}');
+  });
+
+  it.each([
+    ['{ url: "https://a", command: x }', 'CG_CONFIG_BAD_VALUE 1:17'],
+    ['{ url: "https://u:p@a" }', 'CG_CONFIG_BAD_VALUE 1:22'],
+    ['{ url: "ftp://a" }', 'CG_CONFIG_BAD_VALUE 1:22'],
+    ['{ url: "https://a", env: { A: b } }', 'CG_CONFIG_BAD_VALUE 1:35'],
+    ['{ command: x, headers: { A: b } }', 'CG_CONFIG_BAD_VALUE 1:29'],
+    ['{ args: [x] }', 'CG_CONFIG_MISSING_KEY 1:12'],
+  ])('that is %s is refused', async (text, expected) => {
+    atHome(`servers: { a: ${text} }`);
+    const issues = await issuesOf(load());
+    expect(issues.map(({ code, place }) => `${code} ${place?.line}:${place?.column}`)).toContain(expected);
   });
 });

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CallgateError } from '../model/error.ts';
-import type { Config, ConfigRequest, PolicySource } from './config.ts';
+import type { Config, ServeConfig, ConfigRequest, PolicySource } from './config.ts';
 import { readConfigDocument } from './config-document.ts';
 import { ConfigError } from './issues.ts';
 import type { Issue } from './issues.ts';
@@ -12,7 +12,7 @@ import type { FileSet } from './project.ts';
 import { readTextFile, sha256 } from './read.ts';
 import { resolveAll, resolveServers } from './resolve.ts';
 import type { Resolved, Servers } from './resolve.ts';
-import { readTrust, trustOf, trustPath } from './trust.ts';
+import { changesOf, changesText, readTrust, trustOf, trustPath } from './trust.ts';
 import type { TrustRecord, TrustState } from './trust.ts';
 import { fillIn } from './values.ts';
 
@@ -160,6 +160,7 @@ function assemble(parts: Parts): Config {
     },
     fail: values['fail'] as Config['fail'],
     lists: { filter: values['lists.filter'] as boolean },
+    serve: serveOf(values),
     organisation: organisation === undefined ? {} : { policy: organisation },
     trust,
     sources: Object.assign(resolved.sources, servers.sources),
@@ -168,6 +169,32 @@ function assemble(parts: Parts): Config {
     notices: [...parts.notices, ...noticesOf(parts, policies)],
     watched: [...watched],
     polled: [trustPath(request.home)],
+  };
+}
+
+function serveOf(values: Resolved['values']): ServeConfig {
+  const text = (key: string) => values[`serve.${key}`] as string | undefined;
+  const number = (key: string) => values[`serve.${key}`] as number;
+  const list = (key: string) =>
+    (text(key) ?? '')
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
+  const [tlsCert, tlsKey, clientCa] = [text('tlsCert'), text('tlsKey'), text('clientCa')];
+  return {
+    host: text('host') ?? '127.0.0.1',
+    port: number('port'),
+    auth: text('auth') as ServeConfig['auth'],
+    hosts: list('hosts'),
+    origins: list('origins'),
+    ...(tlsCert && { tlsCert }),
+    ...(tlsKey && { tlsKey }),
+    ...(clientCa && { clientCa }),
+    sse: values['serve.sse'] as boolean,
+    names: text('names') as ServeConfig['names'],
+    sessions: number('sessions'),
+    sessionIdle: number('sessionIdle'),
+    inFlight: number('inFlight'),
   };
 }
 
@@ -216,19 +243,23 @@ function isAmong(file: PathAndText, files: readonly PathAndText[]): boolean {
   return files.some(({ path, text }) => path === file.path && text === file.text);
 }
 
-function noticesOf({ set, trust, resolved }: Parts, { untrustedPolicy }: ProjectPolicies): string[] {
+function noticesOf({ set, accepted, trust, resolved }: Parts, { untrustedPolicy }: ProjectPolicies): string[] {
   const notices: string[] = [];
-  const names = set?.files.map(({ name }) => name).join(', ') ?? '';
-  if (trust === 'untrusted') {
+  // A policy that a flag or variable names is the user's own word: what the project says of policies does not count then.
+  const isChosen = ['flag', 'environment'].includes(resolved.sources['policy']?.from ?? '');
+  const isPolicy = (name: string): boolean => name !== set?.config?.name;
+  const counting = set?.files.filter(({ name }) => !(isChosen && isPolicy(name))) ?? [];
+  if (trust === 'untrusted' && counting.length > 0) {
+    const names = counting.map(({ name }) => name).join(', ');
     notices.push(`${names} in ${set!.root} can only tighten until you trust it. Look at it with: callgate trust`);
-    const isLeftOut = set!.policy !== undefined && untrustedPolicy === undefined;
+    const isLeftOut = !isChosen && set!.policy !== undefined && untrustedPolicy === undefined;
     if (isLeftOut) notices.push(`${set!.policy!.name} lies outside the project and does not count until then.`);
   }
   if (trust === 'changed') {
-    const what = names === '' ? 'The files' : names;
-    notices.push(
-      `${what} in ${set!.root} changed since you trusted it: what you trusted stays in force, the change can only tighten. Look at it with: callgate trust`,
-    );
+    const changes = changesOf(set!, accepted!).filter(({ name }) => !(isChosen && name !== 'callgate.yaml'));
+    const what = changes.length === 0 ? '' : `${changesText(changes)} in ${set!.root} since you trusted it: `;
+    if (what !== '')
+      notices.push(`${what}what you trusted stays in force, the change can only tighten. Look at it with: callgate trust`);
   }
   if (resolved.policyHeldBack) notices.push(`The home locks policy: the policy of ${set!.root} can only tighten.`);
   if (resolved.values['fail'] === 'open') notices.push('fail is open: calls pass when Callgate itself is at fault.');

@@ -110,18 +110,51 @@ function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill
     const written = keys.get(key);
     return written === undefined ? undefined : fill(written, written.value as string);
   };
-  const args = keys.get('args');
-  const env = Object.create(null) as Record<string, string>;
-  const writtenEnv = keys.get('env');
-  for (const [name, value] of Object.entries((writtenEnv?.value ?? {}) as Record<string, string>)) {
-    env[name] = fill(writtenEnv!, value);
+  const path = (key: string) => {
+    const written = text(key);
+    return written === undefined ? undefined : resolve(base, written);
+  };
+  const list = (key: string) => {
+    const written = keys.get(key);
+    return ((written?.value ?? []) as readonly string[]).map((item) => fill(written!, item));
+  };
+  const map = (key: string, read: (value: string) => string = (value) => value) => {
+    const filled = Object.create(null) as Record<string, string>;
+    const written = keys.get(key);
+    for (const [name, value] of Object.entries((written?.value ?? {}) as Record<string, string>))
+      filled[name] = read(fill(written!, value));
+    return filled;
+  };
+  const plain = <T>(key: string, fallback: T): T => (keys.get(key)?.value ?? fallback) as T;
+  const prefix = text('prefix');
+  const shared = {
+    era: plain<ServerConfig['era']>('era', 'auto'),
+    ...(prefix === undefined ? {} : { prefix }),
+    timeoutMs: plain('timeout', 300) * 1000,
+    trust: { annotations: plain('trust.annotations', false) },
+  };
+  const url = text('url');
+  if (url !== undefined) {
+    const [ca, cert, key] = [path('ca'), path('cert'), path('key')];
+    return {
+      kind: 'url',
+      url,
+      transport: plain<'streamable' | 'sse'>('transport', 'streamable'),
+      headers: map('headers'),
+      headerFiles: map('headerFiles', (file) => resolve(base, file)),
+      dial: list('dial'),
+      tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+      ...shared,
+    };
   }
-  const cwd = text('cwd');
+  const cwd = path('cwd');
   return {
+    kind: 'command',
     command: text('command') ?? '',
-    args: ((args?.value ?? []) as readonly string[]).map((arg) => fill(args!, arg)),
-    env,
-    ...(cwd === undefined ? {} : { cwd: resolve(base, cwd) }),
-    trust: { annotations: keys.get('trust.annotations')?.value === true },
+    args: list('args'),
+    env: map('env'),
+    ...(cwd === undefined ? {} : { cwd }),
+    maxProcesses: plain('maxProcesses', 256),
+    ...shared,
   };
 }

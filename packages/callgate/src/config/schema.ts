@@ -13,7 +13,7 @@ export function configSchema(): Schema {
     description: 'MCP servers by the name that policies use.',
     type: 'object',
     propertyNames: { pattern: SERVER_NAME.source },
-    additionalProperties: { ...closed(server), required: ['command'] },
+    additionalProperties: { ...closed(server), oneOf: [{ required: ['command'] }, { required: ['url'] }] },
   };
   properties['lock'] = {
     description: 'Home file only: settings and sections that no project file, variable or flag may weaken.',

@@ -127,6 +127,68 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     homeOnly: true,
     about: 'A policy above all others: what it denies, asks or limits is lifted by none of them.',
   },
+  'serve.host': { type: 'text', about: 'The address that `callgate serve` listens on; by default 127.0.0.1.' },
+  'serve.port': { type: 'whole', min: 0, max: 65_535, fallback: 4180, about: 'Its port; 0 takes a free one.' },
+  'serve.auth': {
+    type: 'choice',
+    values: ['anonymous', 'key'],
+    fallback: 'key',
+    strictest: 'last',
+    about:
+      'key: clients show the bearer key of the home, made at the first start. anonymous: everybody who can connect.',
+  },
+  'serve.hosts': {
+    type: 'text',
+    about:
+      'Names, separated by commas, that clients may reach it under (the Host header), besides the one it listens on.',
+  },
+  'serve.origins': {
+    type: 'text',
+    about: 'Origins of web pages, separated by commas, that may call it; by default none.',
+  },
+  'serve.tlsCert': { type: 'text', path: true, about: 'Its certificate (PEM); with tlsKey it speaks https.' },
+  'serve.tlsKey': { type: 'text', path: true, about: 'The private key (PEM) of tlsCert.' },
+  'serve.clientCa': {
+    type: 'text',
+    path: true,
+    about: 'Certificates (PEM) that sign those of clients; given, every client must show one (mTLS).',
+  },
+  'serve.sse': {
+    type: 'truth',
+    fallback: false,
+    strictest: false,
+    about: 'Whether clients of HTTP+SSE (2024-11-05) are served, under /sse.',
+  },
+  'serve.names': {
+    type: 'choice',
+    values: ['never', 'collisions', 'always'],
+    fallback: 'always',
+    about: 'When tools and prompts of many servers behind /mcp carry the prefix of theirs.',
+  },
+  'serve.sessions': {
+    type: 'whole',
+    min: 1,
+    max: 1_000_000,
+    fallback: 10_000,
+    strictest: 'lowest',
+    about: 'The most sessions of clients of the older protocol at one time.',
+  },
+  'serve.sessionIdle': {
+    type: 'whole',
+    min: 10,
+    max: 604_800,
+    fallback: 1800,
+    strictest: 'lowest',
+    about: 'Seconds without a message after which a session ends.',
+  },
+  'serve.inFlight': {
+    type: 'whole',
+    min: 1,
+    max: 100_000,
+    fallback: 1000,
+    strictest: 'lowest',
+    about: 'The most requests of one principal that wait for an answer at one time.',
+  },
   fail: {
     type: 'choice',
     values: ['open', 'closed'],
@@ -137,12 +199,70 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   },
 };
 
-/** What may stand under `servers.<name>`; only in files. */
-export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
-  command: { type: 'text', about: 'The program to start.' },
-  args: { type: 'texts', about: 'Its arguments.' },
-  env: { type: 'text-map', about: 'Environment variables it gets besides the own ones; ${NAME} takes one of them.' },
-  cwd: { type: 'text', path: true, about: 'The directory it starts in.' },
+/** What may stand under `servers.<name>`; only in files. `with` names the kind of server that has it. */
+export const SERVER_KEYS: Readonly<Record<string, ServerKey & { readonly with?: 'command' | 'url' }>> = {
+  command: { type: 'text', with: 'command', about: 'The program to start; or `url` for a server that runs already.' },
+  args: { type: 'texts', with: 'command', about: 'Its arguments.' },
+  env: {
+    type: 'text-map',
+    with: 'command',
+    about: 'Environment variables it gets besides the own ones; ${NAME} takes one of them.',
+  },
+  cwd: { type: 'text', with: 'command', path: true, about: 'The directory it starts in.' },
+  maxProcesses: {
+    type: 'whole',
+    with: 'command',
+    min: 1,
+    max: 10_000,
+    fallback: 256,
+    about: 'How many of its processes may run at one time: clients of the older protocol have one each.',
+  },
+  url: { type: 'text', with: 'url', about: 'Where the server is reached: https, or http on a host that `dial` names.' },
+  headers: {
+    type: 'text-map',
+    with: 'url',
+    about: 'Headers that every request to it carries; ${NAME} takes an environment variable. Never logged.',
+  },
+  headerFiles: {
+    type: 'text-map',
+    with: 'url',
+    about: 'Headers whose value is the text of a file, as secrets are mounted. Never logged.',
+  },
+  transport: {
+    type: 'choice',
+    with: 'url',
+    values: ['streamable', 'sse'],
+    fallback: 'streamable',
+    about: 'streamable: Streamable HTTP. sse: the HTTP+SSE of 2024-11-05.',
+  },
+  dial: {
+    type: 'texts',
+    with: 'url',
+    about:
+      'Private hosts, addresses or ranges that may be dialled for it; a loopback host in `url` is opened by its name.',
+  },
+  ca: {
+    type: 'text',
+    with: 'url',
+    path: true,
+    about: 'Certificates (PEM) that its own may be signed by, besides the usual.',
+  },
+  cert: { type: 'text', with: 'url', path: true, about: 'The certificate (PEM) that Callgate shows it.' },
+  key: { type: 'text', with: 'url', path: true, about: 'The private key (PEM) of `cert`.' },
+  era: {
+    type: 'choice',
+    values: ['auto', 'legacy', 'modern'],
+    fallback: 'auto',
+    about: 'The protocol it speaks: modern is 2026-07-28, legacy what came before. auto asks it.',
+  },
+  prefix: { type: 'text', about: 'What its names begin with where many servers are one; by default its own name.' },
+  timeout: {
+    type: 'whole',
+    min: 1,
+    max: 86_400,
+    fallback: 300,
+    about: 'Seconds after which a request that it has not answered is given up.',
+  },
   'trust.annotations': {
     type: 'truth',
     fallback: false,

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Evidence } from '../evidence/index.ts';
 import { Judge, type JudgeOptions } from '../gate/judge.ts';
 import { LineFramer } from '../protocol/frame.ts';
-import type { ProcessEnd, ProcessUpstream } from '../upstreams/process.ts';
+import { describeEnd, type ProcessEnd, type ProcessUpstream } from '../upstreams/process.ts';
 import { Outlet } from './outlet.ts';
 
 export interface StdioOptions extends Omit<JudgeOptions, 'toServer' | 'toClient' | 'transport'> {
@@ -168,10 +168,6 @@ async function answersRead(judge: Judge, upstream: ProcessUpstream): Promise<voi
   let ended = false;
   void upstream.ended.then(() => (ended = true));
   while (judge.awaited > 0 && !ended && Date.now() < until) await new Promise((r) => setTimeout(r, 20));
-}
-
-function describeEnd(end: ProcessEnd): string {
-  return end.signal === null ? `ended with exit code ${end.code ?? 'unknown'}` : `was ended by ${end.signal}`;
 }
 
 /**

@@ -9,6 +9,11 @@ export interface ProcessEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** An end in words that continue "The server …". */
+export function describeEnd(end: ProcessEnd): string {
+  return end.signal === null ? `ended with exit code ${end.code ?? 'unknown'}` : `was ended by ${end.signal}`;
+}
+
 /** A running MCP server: a process group of its own that lives no longer than the gate. */
 export interface ProcessUpstream {
   readonly pid: number;

@@ -1,0 +1,135 @@
+import { Judge, type JudgeOptions } from '../gate/judge.ts';
+import type { Id } from '../protocol/correlate.ts';
+import type { Refusal } from '../protocol/message.ts';
+import type { Link, OpenLink } from '../upstreams/link.ts';
+import type { Books, Due } from './books.ts';
+import type { ClientEnd, Exchange } from './exchange.ts';
+
+export interface ConversationOptions extends Omit<JudgeOptions, 'toServer' | 'toClient'> {
+  readonly end: ClientEnd;
+  /** Opens the link to the server, in the era of the client. */
+  readonly open: OpenLink;
+  readonly books: Books;
+}
+
+/** A line that was judged and waits for its evidence. */
+interface Line {
+  readonly bytes: Uint8Array;
+  readonly answers: Id | undefined;
+}
+
+/**
+ * One client and one server, with the judge between them. What the client sends leaves after its evidence is written, at
+ * the end of the turn (see Books); what the server sends leaves at once.
+ */
+export class Conversation implements Exchange, Due {
+  readonly #judge: Judge;
+  readonly #link: Link;
+  readonly #end: ClientEnd;
+  readonly #books: Books;
+  #calls: Uint8Array[] = [];
+  /** What the judge itself answered to the client. */
+  #replies: Line[] = [];
+  /** While a message of the server is judged: the request it came with. */
+  #about: Id | undefined;
+  #fromServer = false;
+  #isOver = false;
+
+  constructor(options: ConversationOptions) {
+    const { end, open, books, ...judging } = options;
+    this.#end = end;
+    this.#books = books;
+    this.#judge = new Judge({
+      ...judging,
+      toServer: {
+        line: (bytes, start, stop) => this.#toServer(bytes.subarray(start, stop)),
+        whole: (line) => this.#toServer(withoutNewline(line)),
+      },
+      toClient: {
+        line: (bytes, start, stop, answers) => this.#toClient(bytes.subarray(start, stop), answers),
+        whole: (line, answers) => this.#toClient(withoutNewline(line), answers),
+      },
+    });
+    this.#link = open({
+      message: (bytes, start, stop, about) => this.#judged(about, () => this.#judge.line('server', bytes, start, stop)),
+      oversize: (head, tail, length, about) =>
+        this.#judged(about, () => this.#judge.oversize('server', head, tail, length)),
+      failed: (id, failure) => this.#judged(undefined, () => this.#judge.failed(id, failure)),
+      drained: () => undefined,
+      ended: (how) => this.#over(how),
+    });
+  }
+
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    this.#judge.line('client', bytes, start, end);
+    this.#books.add(this);
+  }
+
+  malformed(refusal: Refusal): void {
+    this.#judge.malformed('client', refusal);
+    this.#books.outcome();
+  }
+
+  get isFull(): boolean {
+    return this.#link.isFull || this.#books.isFull;
+  }
+
+  async close(): Promise<void> {
+    this.#over('was left by its client');
+    await this.#link.close();
+  }
+
+  settle(): (cause: unknown) => void {
+    return this.#judge.settle();
+  }
+
+  release(): void {
+    const calls = this.#calls;
+    const replies = this.#replies;
+    if (calls.length > 0) this.#calls = [];
+    if (replies.length > 0) this.#replies = [];
+    for (const line of calls) this.#link.send(line, 0, line.length);
+    for (const { bytes, answers } of replies) this.#end.message(bytes, answers, answers);
+  }
+
+  discard(): void {
+    this.#calls = [];
+  }
+
+  #toServer(line: Uint8Array): void {
+    if (this.#fromServer) this.#link.send(line, 0, line.length);
+    else this.#calls.push(line);
+  }
+
+  #toClient(bytes: Uint8Array, answers: Id | undefined): void {
+    if (this.#fromServer) this.#end.message(bytes, answers, answers ?? this.#about);
+    else this.#replies.push({ bytes, answers });
+  }
+
+  /** Runs the judge on something of the server. */
+  #judged(about: Id | undefined, judge: () => void): void {
+    this.#about = about;
+    this.#fromServer = true;
+    try {
+      judge();
+    } finally {
+      this.#fromServer = false;
+      this.#about = undefined;
+    }
+    this.#books.outcome();
+  }
+
+  #over(how: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#judged(undefined, () => {
+      this.#judge.serverEnded(how);
+      this.#judge.close();
+    });
+    this.#end.ended(how);
+  }
+}
+
+function withoutNewline(line: Uint8Array): Uint8Array {
+  return line.at(-1) === 10 ? line.subarray(0, -1) : line;
+}
