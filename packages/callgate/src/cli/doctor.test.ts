@@ -45,7 +45,9 @@ describe('doctor', () => {
     const { code, checks } = await examine();
     const said = checks.find(({ name }) => name === 'policy');
     expect([code, said?.status]).toEqual([0, 'note']);
-    expect(said?.message).toMatch(/policy\.yaml \(home, sha256:\w+\); above it .*above\.yaml\. .*is in shadow mode/);
+    expect(said?.message).toMatch(
+      /policy\.yaml \(home, policy hash sha256:\w+\); above it .*above\.yaml\. .*is in shadow mode/,
+    );
   });
 
   it.each<[string, string, RegExp, () => void]>([

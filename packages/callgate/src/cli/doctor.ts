@@ -141,18 +141,25 @@ function checkTrust({ trust, cwd }: Config): Check {
 }
 
 async function checkPolicy(config: Config, request: ConfigRequest): Promise<{ check: Check; usesRates: boolean }> {
-  const { origin, sources, organisation } = resolvePolicy(config);
+  const { origin, sources, organisation, untrusted } = resolvePolicy(config);
   const { policy, notices } = await compileInForce(config, request);
   const above = organisation === undefined ? '' : `; above it ${organisation.file}`;
   const more = notices.slice(config.notices.length).map((notice) => ` ${notice}`);
   const { usesRates } = policy;
   const name = 'policy';
+  if (origin === 'observe' && untrusted !== undefined) {
+    const message = `none that you trust: ${untrusted.file} can refuse, all else is allowed and recorded (policy hash ${policy.hash})${above}`;
+    return {
+      check: { name, status: 'note', message, remedy: 'Look at it and accept it with: callgate trust' },
+      usesRates,
+    };
+  }
   if (origin === 'observe') {
-    const message = `none: the built-in observe policy allows and records everything (${policy.hash})${above}`;
+    const message = `none: the built-in observe policy allows and records everything (policy hash ${policy.hash})${above}`;
     return { check: { name, status: 'note', message, remedy: 'Write one with: callgate init' }, usesRates };
   }
   const files = sources.map(({ file }) => file).join(', ');
-  const message = `${files} (${origin}, ${policy.hash})${above}`;
+  const message = `${files} (${origin}, policy hash ${policy.hash})${above}`;
   const check: Check =
     more.length === 0
       ? { name, status: 'ok', message }

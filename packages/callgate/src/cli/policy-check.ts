@@ -18,7 +18,7 @@ export async function policyCheck(argv: readonly string[], io: Io): Promise<numb
     const facts = { rules: policy.rules.length, default: policy.defaultEffect, hash: policy.hash };
     io.stdout.write(`${JSON.stringify({ ok: true, files, ...facts })}\n`);
   } else {
-    io.stdout.write(`ok: ${rulesOf(policy)}, ${policy.hash}\n`);
+    io.stdout.write(`ok: ${rulesOf(policy)}, policy hash ${policy.hash}\n`);
   }
   return EXIT.ok;
 }

@@ -22,7 +22,7 @@ describe('callgate policy check', () => {
   test('says that a policy loads, with its rules and hash', async () => {
     const { code, out, err } = await run('check', 'policy.yaml');
     expect([code, err]).toEqual([0, '']);
-    expect(out).toMatch(/^ok: 1 rule, sha256:[0-9a-f]{64}\n$/);
+    expect(out).toMatch(/^ok: 1 rule, policy hash sha256:[0-9a-f]{64}\n$/);
   });
 
   test('checks ./policy.yaml when no file is named', async () => {

@@ -35,7 +35,7 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   const launch = launchOf(flags.rest, flags.values['name'], config, io);
   const server = launch.name;
   const holder = await holdPolicy(config, request);
-  announce(holder.current, log);
+  announce(holder.current, config, log);
   // Policy and config are good: the server boots while the rest of the gate is loaded.
   let release: (() => void) | undefined;
   const starting = startProcess(launch.command, launch.args, launch).then((upstream) => {
@@ -133,13 +133,15 @@ function plainName(part: string): string {
     .replace(/^(mcp-)?server-(?=.)|^mcp-(?=.)|(?<=.)-mcp(-server)?$/g, '');
 }
 
-function announce(inForce: PolicyInForce, log: Logger): void {
+function announce(inForce: PolicyInForce, config: Config, log: Logger): void {
   for (const notice of inForce.notices) log.warn(notice);
-  if (inForce.origin === 'observe') {
-    log.warn(
-      'No policy file: the built-in observe policy allows and records everything. Write one with: callgate init',
-    );
-  }
+  if (inForce.origin !== 'observe') return;
+  const isThere = config.untrustedPolicy !== undefined;
+  log.warn(
+    isThere
+      ? 'No policy that you trust: what the policy of the project does not refuse is allowed and recorded by the built-in observe policy.'
+      : 'No policy file: the built-in observe policy allows and records everything. Write one with: callgate init',
+  );
 }
 
 /** What a terminal or a client sends us is meant for the server; it is then given a moment to end. */

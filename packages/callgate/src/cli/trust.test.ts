@@ -107,6 +107,43 @@ describe('callgate trust', () => {
     expect(await state()).toBe('untrusted');
   });
 
+  it('says which files changed', async () => {
+    await trustCommand(['--yes', (await shown()).hash], io());
+    writeFileSync(join(cwd, 'policy.yaml'), 'version: 1\ndefault: deny\nrules: []\n');
+    const { text } = await shown();
+    expect(text).toMatch(/^ +callgate\.yaml +sha256:[0-9a-f]{64}$/m);
+    expect(text).toMatch(/^ +policy\.yaml +sha256:[0-9a-f]{64} +changed$/m);
+    rmSync(join(cwd, 'policy.yaml'));
+    expect((await shown()).text).toMatch(/^ +policy\.yaml +gone$/m);
+  });
+
+  it('lists the URLs of a policy, and no patterns', async () => {
+    writeFileSync(
+      join(cwd, 'policy.yaml'),
+      'version: 1\nrules:\n  - { id: a, match: { resource: ["file:///src/**", "https://a.example/x"] }, effect: allow }\n',
+    );
+    const { text } = await shown();
+    const listed = text
+      .split('URLs:\n')[1]
+      ?.split('\n\n')[0]
+      ?.split('\n')
+      .map((line) => line.trim());
+    expect(listed).toEqual(['https://evil.example/x?k=${TOKEN', 'https://a.example/x']);
+  });
+
+  it.each([
+    ['../outside.yaml', 'lies outside the project'],
+    ['./policy.yaml', 'include each other in a circle'],
+    ['./nowhere.yaml', 'is not there'],
+  ])('says that an include will not load: %s', async (name, message) => {
+    writeFileSync(join(base, 'outside.yaml'), 'version: 1\nrules: []\n');
+    writeFileSync(join(cwd, 'policy.yaml'), `version: 1\nimports: [${name}]\nrules: []\n`);
+    await expect(trustCommand(['--show'], io())).rejects.toMatchObject({
+      message: expect.stringContaining(message),
+      issues: [{ line: 2, column: 11 }],
+    });
+  });
+
   it('refuses files that do not load, and a directory without any', async () => {
     writeFileSync(join(cwd, 'callgate.yaml'), 'fial: open');
     await expect(trustCommand(['--show'], io())).rejects.toMatchObject({ code: 'CG_CONFIG_INVALID' });

@@ -1,13 +1,15 @@
 import { openHome } from '../config/home.ts';
+import { includesOnDisk } from '../config/includes.ts';
 import { ConfigError } from '../config/issues.ts';
 import { readFileSet } from '../config/project.ts';
 import type { FileSet } from '../config/project.ts';
-import { readTrust, recordTrust, revokeTrust, trustOf } from '../config/trust.ts';
-import type { TrustState } from '../config/trust.ts';
+import { changesOf, readTrust, recordTrust, revokeTrust, trustOf } from '../config/trust.ts';
+import type { TrustRecord, TrustState } from '../config/trust.ts';
 import { CallgateError } from '../model/error.ts';
 import { readDocument } from '../policy/document/document.ts';
 import type { RuleDoc } from '../policy/document/document-types.ts';
 import { PolicyError } from '../policy/document/issue.ts';
+import { spliceIncludes } from '../policy/includes.ts';
 import { confirm, EXIT, parseFlags, printable, table, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 
@@ -35,8 +37,9 @@ export async function trustCommand(argv: string[], io: Io): Promise<number> {
     });
   }
   if (set.issues.length > 0) throw new ConfigError(set.issues);
+  refuseBrokenIncludes(set);
   const state = trustOf(set, accepted);
-  io.stdout.write(printable(description(set, state)));
+  io.stdout.write(printable(description(set, state, accepted)));
   if (flags.switches.has('show')) return EXIT.ok;
   if (state === 'trusted') return EXIT.ok;
   await requireConsent(set, flags.values['yes'], io);
@@ -74,15 +77,24 @@ const STATE_TEXT: Readonly<Record<TrustState, string>> = {
 };
 
 /** Everything in the files that would do or permit something. */
-function description(set: FileSet, state: TrustState): string {
-  const lines = [`Project ${set.root}: ${STATE_TEXT[state]}`, '', 'Files:'];
-  lines.push(table(set.files.map(({ name, sha256 }) => ['', name, `sha256:${sha256}`])));
+function description(set: FileSet, state: TrustState, accepted: TrustRecord | undefined): string {
+  const lines = [`Project ${set.root}: ${STATE_TEXT[state]}`, '', 'Files, each with its own hash:'];
+  const differing = state === 'changed' && accepted !== undefined ? changesOf(set, accepted) : [];
+  const changeOf = new Map(differing.map(({ name, change }) => [name, change]));
+  const rows = set.files.map(({ name, sha256 }) => ['', name, `sha256:${sha256}`, changeOf.get(name) ?? '']);
+  const gone = differing.filter(({ change }) => change === 'gone').map(({ name }) => ['', name, 'gone', '']);
+  lines.push(table([...rows, ...gone]));
   lines.push(...section('Commands it would start', commands(set)));
   lines.push(...section('URLs', urls(set)));
   lines.push(...section('Environment variables it would set or read', variables(set)));
   lines.push(...section('Other settings', settings(set)));
   lines.push(...section('What its policy would let pass', permissions(set)));
   lines.push(...section('What its policy would change in calls and results', changes(set)));
+  lines.push(
+    '',
+    'The hash of all these files together is what you accept. That of the policy, which callgate policy check,',
+  );
+  lines.push('callgate doctor and the log name, is another: of its rules and of what their ${...} stand for.');
   return `${lines.join('\n')}\n\nHash: ${set.hash}\n`;
 }
 
@@ -91,27 +103,32 @@ function section(title: string, rows: readonly string[]): string[] {
 }
 
 function commands(set: FileSet): string[] {
-  return [...(set.document?.servers ?? [])].map(([name, { keys }]) => {
+  return [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) => {
+    if (!keys.has('command')) return [];
     const args = (keys.get('args')?.value ?? []) as readonly string[];
     const words = [keys.get('command')?.value as string, ...args].map((word) =>
       /^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word),
     );
     const cwd = keys.get('cwd')?.value as string | undefined;
-    return `${name}: ${words.join(' ')}${cwd === undefined ? '' : ` (in ${cwd})`}`;
+    return [`${name}: ${words.join(' ')}${cwd === undefined ? '' : ` (in ${cwd})`}`];
   });
 }
 
+/** A policy only compares with the URLs of its rules: one with a `*` is a pattern, which stands with its rule. */
 function urls(set: FileSet): string[] {
-  const found = set.files.flatMap(
-    ({ text }) => text.match(/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>)\]},]{1,500}/gi) ?? [],
-  );
+  const found = set.files.flatMap((file) => {
+    const all = file.text.match(/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>)\]},]{1,500}/gi) ?? [];
+    return file === set.config ? all : all.filter((url) => !url.includes('*'));
+  });
   return [...new Set(found)];
 }
 
 function variables(set: FileSet): string[] {
   const given = [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) =>
-    Object.entries((keys.get('env')?.value ?? {}) as Record<string, string>).map(
-      ([key, value]) => `${key}=${value} (server ${name})`,
+    ['env', 'headers', 'headerFiles'].flatMap((kind) =>
+      Object.entries((keys.get(kind)?.value ?? {}) as Record<string, string>).map(
+        ([key, value]) => `${key}=${value} (${kind === 'env' ? '' : `${kind} of `}server ${name})`,
+      ),
     ),
   );
   const read = set.files.flatMap(({ name, text }) =>
@@ -155,6 +172,20 @@ function ruleLine({ id, effect, match, args, when }: RuleDoc): string {
     when === undefined ? '' : ` when ${typeof when === 'string' ? when : JSON.stringify(when)}`,
   ].join('');
   return `${effect} ${id}: ${JSON.stringify(match)}${conditions}`;
+}
+
+/** @throws PolicyError for includes that will not load: outside the project, in a circle, not there */
+function refuseBrokenIncludes({ root, policy }: FileSet): void {
+  if (policy === undefined) return;
+  const { documents } = spliceIncludes(
+    [{ file: policy.path, text: policy.text }],
+    readDocument,
+    includesOnDisk({ root }),
+  );
+  const broken = documents
+    .flatMap(({ issues }) => issues)
+    .filter(({ code }) => code.startsWith('CG_POLICY_INCLUDE') || code === 'CG_POLICY_CYCLE');
+  if (broken.length > 0) throw new PolicyError(broken);
 }
 
 const CHANGING = ['set', 'clamp', 'redact'] as const;

@@ -259,7 +259,9 @@ function noticesOf({ set, accepted, trust, resolved }: Parts, { untrustedPolicy 
     const changes = changesOf(set!, accepted!).filter(({ name }) => !(isChosen && name !== 'callgate.yaml'));
     const what = changes.length === 0 ? '' : `${changesText(changes)} in ${set!.root} since you trusted it: `;
     if (what !== '')
-      notices.push(`${what}what you trusted stays in force, the change can only tighten. Look at it with: callgate trust`);
+      notices.push(
+        `${what}what you trusted stays in force, the change can only tighten. Look at it with: callgate trust`,
+      );
   }
   if (resolved.policyHeldBack) notices.push(`The home locks policy: the policy of ${set!.root} can only tighten.`);
   if (resolved.values['fail'] === 'open') notices.push('fail is open: calls pass when Callgate itself is at fault.');

@@ -102,7 +102,7 @@ describe('the files of a project', () => {
     expect(config.servers).toEqual({});
     expect(config.limits.depth).toBe(64);
     expect(config.evidence.required).toBe(true);
-    expect(config.notices).toEqual([expect.stringMatching(/changed since you trusted it: .* callgate trust$/)]);
+    expect(config.notices).toEqual([expect.stringMatching(/since you trusted it: .* callgate trust$/)]);
     const resolved = resolvePolicy(config);
     expect(resolved.sources).toEqual([{ file: join(cwd, 'rules.yaml'), text: 'theirs' }]);
     expect(resolved.untrusted).toEqual(name === 'rules.yaml' ? { file: join(cwd, name), text } : undefined);
@@ -201,5 +201,32 @@ describe('the files of a project', () => {
     recordTrust(home, (await readFileSet(other, home))!, new Date(0));
     revokeTrust(home, other);
     expect(await state()).toBe('trusted');
+  });
+});
+
+describe('notices of the files of a project', () => {
+  const POLICY = 'version: 1\nrules: []\n';
+  const notices = async (flags: Record<string, string> = {}): Promise<readonly string[]> =>
+    (await loadConfig({ flags, env: {}, cwd, home })).notices;
+
+  it('say nothing of a policy that the user names', async () => {
+    write('policy.yaml', POLICY);
+    expect(await notices()).toEqual([expect.stringContaining('policy.yaml in')]);
+    expect(await notices({ policy: 'policy.yaml' })).toEqual([]);
+    write('callgate.yaml', 'policy: policy.yaml\n');
+    expect(await notices({ policy: 'policy.yaml' })).toEqual([expect.stringMatching(/^callgate\.yaml in /)]);
+  });
+
+  it('name the files that changed, and no others', async () => {
+    write('callgate.yaml', 'policy: policy.yaml\n');
+    write('policy.yaml', POLICY);
+    await trust();
+    write('policy.yaml', `${POLICY}# more\n`);
+    expect(await notices()).toEqual([expect.stringMatching(/^policy\.yaml changed in .* since you trusted it: /)]);
+    expect(await notices({ policy: 'policy.yaml' })).toEqual([]);
+    rmSync(join(cwd, 'callgate.yaml'));
+    expect(await notices()).toEqual([
+      expect.stringMatching(/^policy\.yaml changed, callgate\.yaml is gone in .* since you trusted it: /),
+    ]);
   });
 });

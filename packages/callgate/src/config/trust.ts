@@ -43,6 +43,30 @@ export function trustOf(set: FileSet, accepted: TrustRecord | undefined): TrustS
   return accepted.hash === set.hash ? 'trusted' : 'changed';
 }
 
+/** A file that is not as it was accepted. */
+export interface TrustChange {
+  readonly name: string;
+  readonly change: 'changed' | 'new' | 'gone';
+}
+
+/** Which files of a set are not as they were accepted, and which of those accepted are gone. */
+export function changesOf(set: FileSet, accepted: TrustRecord): readonly TrustChange[] {
+  const before = new Map(accepted.files.map(({ name, text }) => [name, text]));
+  const now = new Set(set.files.map(({ name }) => name));
+  return [
+    ...set.files.flatMap(({ name, text }): TrustChange[] =>
+      before.get(name) === text ? [] : [{ name, change: before.has(name) ? 'changed' : 'new' }],
+    ),
+    ...[...before.keys()].flatMap((name): TrustChange[] => (now.has(name) ? [] : [{ name, change: 'gone' }])),
+  ];
+}
+
+/** `policy.yaml changed, pack.yaml is new`: for people. */
+export function changesText(changes: readonly TrustChange[]): string {
+  const words = { changed: 'changed', new: 'is new', gone: 'is gone' } as const;
+  return changes.map(({ name, change }) => `${name} ${words[change]}`).join(', ');
+}
+
 /**
  * What was accepted for a project, with the texts: they stay in force when the files change, so that tampering with a policy
  * never loosens it.
