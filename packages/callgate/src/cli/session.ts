@@ -1,29 +1,12 @@
-import { homedir, userInfo } from 'node:os';
-import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
-import type { Config } from '../config/index.ts';
-import { openEvidence, type Evidence } from '../evidence/wal.ts';
-import { pathResolver, type ResolvePath } from '../gate/facts.ts';
-import { createFloor, type Floor } from '../gate/floor.ts';
-import type { PolicyHolder, PolicyInForce } from '../gate/policy-in-force.ts';
-import { messageOf } from '../model/error.ts';
-import type { Principal } from '../model/principal.ts';
-import type { Logger } from '../observe/logger.ts';
 import { openOutput, runStdio } from '../transports/stdio.ts';
 import type { ProcessEnd, ProcessUpstream } from '../upstreams/process.ts';
-import type { Io } from './terminal.ts';
+import { keepSmall, openGate, operatingSystemUser, type GateRequest } from './gate-parts.ts';
 
 /** What `run` has found good before the server was started. */
-export interface SessionRequest {
-  readonly config: Config;
-  readonly holder: PolicyHolder;
-  readonly home: string;
+export interface SessionRequest extends GateRequest {
   readonly server: string;
   /** The server, which may still be starting. */
   readonly starting: Promise<ProcessUpstream>;
-  readonly log: Logger;
-  readonly env: Io['env'];
 }
 
 /**
@@ -32,136 +15,25 @@ export interface SessionRequest {
  * Throws CallgateError when the log cannot be opened or written, or the server cannot be started.
  */
 export async function runSession(request: SessionRequest): Promise<ProcessEnd> {
-  const { config, holder, home, server, starting, log, env } = request;
-  const evidence = openEvidence({
-    dir: config.evidence.dir ?? join(home, 'evidence'),
-    keysDir: join(home, 'keys'),
-    durability: config.evidence.durability,
-    now: Date.now,
-    mono: microseconds,
-    onProblem: (problem) => log.error(problem.message, { code: problem.code }),
-  });
+  const { config, holder, server, starting } = request;
+  const gate = openGate(request);
   try {
-    holder.watch(reloadListener(log, evidence));
-    const paths = pathResolver(config.cwd);
-    recordEvent(evidence, 'session', {
-      event: 'start',
-      server,
-      policy: holder.current.policy.hash,
-      origin: holder.current.origin,
-    });
-    const [upstream] = await Promise.all([starting, holder.current.complete]);
-    // Messages die young: a nursery that grows to its default 32 MB saves no time here and doubles the memory. What is
-    // loaded lives on: set any earlier, this costs 10 ms of collecting at each start.
-    setFlagsFromString('--semi-space-growth-factor=1');
-    // So small a nursery is collected sooner alone than shared among threads.
-    setFlagsFromString('--no-parallel-scavenge');
+    const { current } = holder;
+    gate.event('session', { event: 'start', server, policy: current.policy.hash, origin: current.origin });
+    const [upstream] = await Promise.all([starting, current.complete]);
+    keepSmall();
     return await runStdio({
+      ...gate.judging,
       input: process.stdin,
       output: openOutput(1, process.stdout),
       upstream,
       server,
       principal: operatingSystemUser(),
-      policy: () => holder.current.policy,
-      evidence,
-      limits: () => holder.limits(),
-      budgets: () => holder.budgets(),
-      floor: liveFloor(holder, () => floorOf(config, holder, paths.resolve, env)),
-      filterLists: config.lists.filter,
-      paths,
-      userHome: env['HOME'],
       trustAnnotations: config.servers[server]?.trust.annotations ?? false,
-      refusal: config.refusal,
-      messageLimits: config.limits,
       maxMessageBytes: config.limits.messageBytes,
-      inFlight: config.limits.inFlight,
-      pass: { unjudged: config.fail === 'open', unrecorded: config.fail === 'open' || !config.evidence.required },
       durability: config.evidence.durability,
-      now: Date.now,
-      mono: microseconds,
-      warn: (message) => log.warn(message),
-      info: (message) => log.info(message),
     });
   } finally {
-    await evidence.close().catch((error: unknown) => log.error(messageOf(error)));
+    await gate.close();
   }
-}
-
-function reloadListener(log: Logger, evidence: Evidence) {
-  return {
-    replaced(now: PolicyInForce, before: PolicyInForce): void {
-      recordEvent(evidence, 'policy_change', { from: before.policy.hash, to: now.policy.hash, origin: now.origin });
-      log.warn(`The policy changed: ${now.policy.hash} is in force.`);
-      for (const notice of now.notices) log.warn(notice);
-    },
-    kept(error: unknown): void {
-      log.error(`The changed policy is broken, the one before stays in force. ${describe(error)}`);
-    },
-  };
-}
-
-/** Changes of policy and the start of a session are synced whatever the durability. */
-function recordEvent(
-  evidence: Evidence,
-  type: 'session' | 'policy_change',
-  detail: Readonly<Record<string, string>>,
-): void {
-  evidence.append({ type, time: Date.now(), mono: microseconds(), detail });
-  evidence.flush();
-  void evidence.synced().catch(() => undefined);
-}
-
-function floorOf(config: Config, holder: PolicyHolder, realPath: ResolvePath, env: Io['env']) {
-  return createFloor({
-    home: config.home,
-    userHome: env['HOME'] ?? homedir(),
-    cwd: config.cwd,
-    protectedFiles: [...new Set([...config.watched, ...holder.current.files])],
-    realPath,
-  });
-}
-
-/** The floor around the files of the policy in force: another policy may include other files. */
-function liveFloor(holder: PolicyHolder, build: () => Floor): Floor {
-  let around = holder.current;
-  let floor = build();
-  const live = (): Floor => {
-    if (holder.current !== around) {
-      around = holder.current;
-      floor = build();
-    }
-    return floor;
-  };
-  return {
-    mayTouch: (...range) => live().mayTouch(...range),
-    judge: (...strings) => live().judge(...strings),
-  };
-}
-
-/** A stdio parent is known by its operating-system account and no better: `same-user`. */
-function operatingSystemUser(): Principal {
-  const name = userNameOf();
-  return { id: `os:${name}`, user: name, roles: [], chain: [], assurance: 'same-user' };
-}
-
-function userNameOf(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? 'unknown');
-  }
-}
-
-function microseconds(): number {
-  return Math.round(performance.now() * 1000);
-}
-
-function describe(error: unknown): string {
-  const issues: unknown = (error as { issues?: unknown }).issues;
-  const first = Array.isArray(issues)
-    ? (issues[0] as { message?: string; place?: { file: string; line: number; column: number } })
-    : undefined;
-  if (first?.message === undefined) return messageOf(error);
-  const at = first.place === undefined ? '' : `${first.place.file}:${first.place.line}:${first.place.column}: `;
-  return `${at}${first.message}`;
 }
