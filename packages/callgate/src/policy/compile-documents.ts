@@ -2,7 +2,7 @@ import type { Call } from '../model/call.ts';
 import type { Decision } from '../model/decision.ts';
 import { CallgateError } from '../model/error.ts';
 import { BASE_FILE, BASE_POLICY, basePolicy } from './base.ts';
-import type { Combine } from './document/document-types.ts';
+import type { Combine, NodePath } from './document/document-types.ts';
 import type { PolicyDocument } from './document/document.ts';
 import type { FindInclude } from './includes.ts';
 import { type Issue, PolicyError } from './document/issue.ts';
@@ -40,6 +40,15 @@ export interface CompileOptions {
   readonly allowUnreachable?: boolean;
 }
 
+/** A role that an included file declares with members or with roles in it. */
+export interface IncludedRole {
+  readonly role: string;
+  readonly file: string;
+  readonly path: NodePath;
+  /** Whether the file cannot change unseen: it is included by its hash. */
+  readonly isFixed: boolean;
+}
+
 /** A whole policy: it decides on every call. */
 export interface CompiledPolicy extends PolicyLayer {
   readonly name: string | undefined;
@@ -48,6 +57,8 @@ export interface CompiledPolicy extends PolicyLayer {
   readonly isDefaultWritten: boolean;
   /** shadow: it is to be evaluated and recorded beside what applies, not applied. */
   readonly mode: 'enforce' | 'shadow';
+  /** Roles that an included file gives to principals, where no file above it says who has them. */
+  readonly includedRoles: readonly IncludedRole[];
   decide(call: Call): Decision;
   /** Whether a list may show it to this principal: false when every call of it would be denied. */
   visible(known: Static): boolean;
@@ -115,6 +126,7 @@ export function compileDocuments(
     isDefaultWritten: effect !== undefined,
     mode,
     combine,
+    includedRoles: includedRoles(documents),
     rules: asked.map(({ rule }) => rule),
     base: compileBase(texts, options),
   });
@@ -132,6 +144,20 @@ function declaredRoles(
     }
   }
   return declared;
+}
+
+function includedRoles(documents: readonly PolicyDocument[]): readonly IncludedRole[] {
+  const found: IncludedRole[] = [];
+  const declared = new Set<string>();
+  for (const { policy, part, isFixed, file } of documents) {
+    for (const [role, { members, includes }] of Object.entries(policy.roles ?? {})) {
+      const gives = (members ?? []).length + (includes ?? []).length > 0;
+      if (part !== undefined && gives && !declared.has(role))
+        found.push({ role, file, path: ['roles', role], isFixed: isFixed === true });
+      declared.add(role);
+    }
+  }
+  return found;
 }
 
 /** The base layer, compiled with everything else; it is a constant, so it has no place to report to. */
@@ -159,12 +185,13 @@ interface Parts {
   readonly isDefaultWritten: boolean;
   readonly mode: 'enforce' | 'shadow';
   readonly combine: Combine;
+  readonly includedRoles: readonly IncludedRole[];
   readonly rules: readonly CompiledRule[];
   readonly base: readonly CompiledRule[];
 }
 
 function assemble(parts: Parts): CompiledPolicy {
-  const { hash, name, defaultEffect, isDefaultWritten, mode, combine, rules, base } = parts;
+  const { hash, name, defaultEffect, isDefaultWritten, mode, combine, includedRoles, rules, base } = parts;
   const layer = openLayer({ hash, rules, base, combine }, (named) => defaultDecision(named, defaultEffect));
   return {
     ...layer,
@@ -172,6 +199,7 @@ function assemble(parts: Parts): CompiledPolicy {
     defaultEffect,
     isDefaultWritten,
     mode,
+    includedRoles,
     visible: (known) => !isHopeless(layer.possible(known)),
     visibleUnder: (known, prefix) => !isHopeless(layer.possibleUnder(known, prefix)),
     // The fallback of a whole policy decides, so nothing abstains.

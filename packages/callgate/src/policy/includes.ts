@@ -86,7 +86,7 @@ export function spliceIncludes(
       seen: new Set([source.file]),
       length: source.text.length,
     };
-    if (!add(source, undefined, [source.file], new Set(), splicing)) return undefined;
+    if (!add(source, undefined, [source.file], new Set(), true, splicing)) return undefined;
   }
   return { documents, texts };
 }
@@ -114,18 +114,20 @@ export function includeParts(include: IncludeDoc): { readonly name: string; read
 /**
  * @param way the files from the first to this one
  * @param replaced ids that a child of this file has for rules of its own
+ * @param isFixed whether every file on the way is included by its hash
  */
 function add(
   source: Text,
   part: Part | undefined,
   way: readonly string[],
   replaced: ReadonlySet<string | undefined>,
+  isFixed: boolean,
   splicing: Splicing,
 ): boolean {
   const document = splicing.read(source.file, source.text);
   if (document === undefined) return false;
   const issues: Issue[] = [...document.issues];
-  splicing.documents.push({ ...document, issues, ...(part === undefined ? {} : { part, replaced }) });
+  splicing.documents.push({ ...document, issues, ...(part === undefined ? {} : { part, replaced, isFixed }) });
   splicing.texts.push({ file: source.file, text: source.text });
   const own = new Set([...replaced, ...(document.policy.rules ?? []).map(({ id }) => id)]);
   for (const { include, path, part: kind } of includesOf(document.policy)) {
@@ -134,7 +136,8 @@ function add(
     if (found === undefined) continue;
     // The parent of an import is an import to whoever imports it.
     const as = part === 'import' ? part : kind;
-    if (!add(found, as, [...way, found.file], kind === 'parent' ? own : replaced, splicing)) return false;
+    const isHashed = isFixed && includeParts(include).sha256 !== undefined;
+    if (!add(found, as, [...way, found.file], kind === 'parent' ? own : replaced, isHashed, splicing)) return false;
   }
   return true;
 }

@@ -104,6 +104,7 @@ export function combine(
         : sha256 === undefined
           ? hashes.join('+')
           : `sha256:${sha256(hashes.join('\n'))}`,
+    includedRoles: layers.flatMap((layer) => ('includedRoles' in layer ? (layer as CompiledPolicy).includedRoles : [])),
     rules: layers.flatMap((layer) => layer.rules),
     consider: decide,
     decide,

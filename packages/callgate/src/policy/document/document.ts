@@ -24,6 +24,8 @@ export interface PolicyDocument {
   readonly part?: Part;
   /** Of an included file: ids of rules that its child has for its own; those of this file do not count. */
   readonly replaced?: ReadonlySet<string | undefined>;
+  /** Of an included file: whether it is named with its hash, all the way from the first file. */
+  readonly isFixed?: boolean;
   /** Makes an issue at a node; `offset` counts from the start of its text, where the text has no escapes. */
   issueAt(path: NodePath, code: string, message: string, remedy?: string, offset?: number): Issue;
   /** Lets the syntax tree go: compiled rules stay, their text need not. Issues made later stand at the beginning. */

@@ -1,6 +1,8 @@
 import type { MatcherDoc, NameDoc, NodePath, OperatorDoc, WhenDoc } from '../document/document-types.ts';
 import { type Expr, ExpressionError, parseExpression } from '../condition/expression-parse.ts';
+import { isAnchored } from './lint-anchored.ts';
 import type { Found, LintedRule } from './lint.ts';
+import { addressAlone, textOrder } from './lint-errors.ts';
 import { MAPPED, pathOf, split } from './lint-facts.ts';
 import { isNumeric } from '../condition/numbers.ts';
 
@@ -12,6 +14,8 @@ export function suspicious(rule: LintedRule, report: Found): void {
   for (const use of usesOf(rule)) judgeUse(rule, use, report);
   sharedRates(rule, report);
   unwrittenVariables(rule, report);
+  addressAlone(rule, report);
+  textOrder(rule, report);
 }
 
 function wideAllow({ rule, ...rest }: LintedRule, report: Found): void {
@@ -61,7 +65,7 @@ function names(linted: LintedRule, report: Found): void {
         'LINT-05',
         'warning',
         path,
-        `the pattern ${quoted(name.regex)} is found anywhere in the name: "x${sampleOf(name.regex)}x" may match too`,
+        `the pattern ${shown(name.regex)} is found anywhere in the name: "x${sampleOf(name.regex)}x" may match too`,
         `write ^(?:${name.regex})$, or a glob`,
       );
     }
@@ -209,7 +213,7 @@ function judgeUse(linted: LintedRule, use: Use, report: Found): void {
   else if (use.op === 'regex' && use.text !== undefined && isAllow && !use.negated && !isAnchored(use.text))
     say(
       'LINT-05',
-      `the pattern ${quoted(use.text)} is found anywhere in ${field}: more passes than it shows`,
+      `the pattern ${shown(use.text)} is found anywhere in ${field}: more passes than it shows`,
       `write ^(?:${use.text})$`,
     );
   if (
@@ -221,7 +225,7 @@ function judgeUse(linted: LintedRule, use: Use, report: Found): void {
   )
     say(
       'LINT-11',
-      `the pattern ${quoted(use.text)} minds upper and lower case, and what reads ${field} does not`,
+      `the pattern ${shown(use.text)} minds upper and lower case, and what reads ${field} does not`,
       `begin it with (?i)`,
     );
   if (isAllow && use.negated && use.op !== 'exists' && !isGuarded(linted, use))
@@ -255,24 +259,6 @@ function urlPrefix(use: Use, field: string, say: Say): void {
       'use host: "..." for the host',
     );
   }
-}
-
-/** Whether the whole text must match: `^...$` around everything, no alternative outside. */
-function isAnchored(pattern: string): boolean {
-  const body = pattern.replace(/^\(\?[a-zA-Z]+\)/, '');
-  if (!/^(?:\^|\\A)/.test(body) || !/(?:^|[^\\])(?:\\\\)*(?:\$|\\z)$/.test(body)) return false;
-  let depth = 0;
-  let isClass = false;
-  for (let at = 0; at < body.length; at++) {
-    const char = body[at];
-    if (char === '\\') at++;
-    else if (isClass) isClass = char !== ']';
-    else if (char === '[') isClass = true;
-    else if (char === '(') depth++;
-    else if (char === ')') depth--;
-    else if (char === '|' && depth === 0) return false;
-  }
-  return true;
 }
 
 const SQL = /\b(?:drop|delete|truncate|insert|update|alter|grant|select)\b/i;
@@ -337,6 +323,11 @@ function unwrittenVariables(linted: LintedRule, report: Found): void {
 
 function quoted(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 59)}…` : text);
+}
+
+/** A pattern as it is written: its backslashes are not doubled. */
+function shown(pattern: string): string {
+  return `"${pattern.length > 60 ? `${pattern.slice(0, 59)}…` : pattern}"`;
 }
 
 /** A word of the pattern, to show what matches besides. */

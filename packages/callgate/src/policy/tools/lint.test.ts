@@ -272,6 +272,16 @@ describe('one rule alone', () => {
     ['LINT-13', '  - { id: r, match: { tool: x }, effect: allow, obligations: [{ rate: { max: 1, per: 1m } }] }\n'],
     ['LINT-14', '  - { id: r, match: { tool: x }, obligations: [{ redact: { classes: [secret] } }] }\n'],
     ['LINT-15', rule('r', 'allow', 'tool: x', 'args: {p: {in: ["$HOME/a"]}, q: "{{ user }}"}')],
+    ['LINT-17', rule('r', 'deny', 'tool: x', 'args: {url: {cidr: internal}}')],
+    ['LINT-17', rule('r', 'deny', 'tool: x', 'args: {url: {not: {cidr: public}}}')],
+    ['LINT-17', rule('r', 'ask', 'tool: x', 'args: {url: {anyOf: [{cidr: internal}, {host: a.example}]}}')],
+    ['LINT-17', rule('r', 'deny', 'tool: x', `when: 'cidr(args.url, "internal")'`)],
+    ['LINT-17', rule('r', 'deny', 'tool: x', `when: 'has(args.url) && cidr(args.url, "internal")'`)],
+    ['LINT-17', rule('r', 'deny', 'tool: x', "when: \"host(args.other) == 'a' && cidr(args.url, 'internal')\"")],
+    ['LINT-17', rule('r', 'deny', 'tool: x', 'when: {field: args.url, op: cidr, value: internal}')],
+    ['LINT-17', rule('r', 'allow', 'tool: x', 'args: {address_of: {not: {cidr: internal}}}')],
+    ['LINT-18', rule('r', 'allow', 'tool: x', 'when: args.n > "10"')],
+    ['LINT-18', rule('r', 'deny', 'tool: x', 'when: {any: [\'args.ok && "b" <= args.name\']}')],
   ])('%s: %s', (code, list) => {
     expect(codes(list)).toContain(`${code} r`);
   });
@@ -290,8 +300,53 @@ describe('one rule alone', () => {
       '  - { id: r, match: { tool: x }, effect: allow, obligations: [{ rate: { max: 1, per: 1m, key: principal } }] }\n',
     ],
     ['  - { id: r, match: { direction: result }, obligations: [{ redact: { classes: [secret] } }] }\n'],
+    [rule('r', 'allow', 'tool: {regex: "\\\\A(?:read|list)\\\\z"}')],
+    [rule('r', 'allow', 'tool: {regex: "\\\\Aread\\\\z|\\\\Alist\\\\z"}')],
+    [rule('r', 'deny', 'tool: x', `when: 'host(args.url).matches("^[0-9.]+$|:") && cidr(args.url, "internal")'`)],
+    [
+      rule('r', 'deny', 'tool: x', 'args: {url: {allOf: [{host: "10.*"}, {cidr: internal}]}}').replace(
+        '10.*',
+        '10.0.0.1',
+      ),
+    ],
+    [rule('r', 'deny', 'tool: x', 'args: {source_ip: {cidr: internal}}')],
+    [
+      rule(
+        'r',
+        'deny',
+        'tool: x',
+        'when: {all: [{field: args.url, op: regex, value: "^[0-9]"}, {field: args.url, op: cidr, value: internal}]}',
+      ),
+    ],
+    [rule('r', 'deny', 'tool: x', 'when: args.day >= "2026-01-01"')],
+    [rule('r', 'deny', 'tool: x', 'when: args.n > 10')],
   ])('has nothing to say of %s', (list) => {
     expect(lintOf(list)).toEqual([]);
+  });
+});
+
+describe('roles of an included file', () => {
+  const PACK = 'version: 1\nroles:\n  admin: { members: ["*"] }\n  known: { includes: [admin] }\nrules: []\n';
+  const sha256 = 'ab'.repeat(32);
+  const found = (head: string): readonly LintFinding[] => {
+    const sources = [
+      { file: 'policy.yaml', text: `version: 1\n${head}\nrules:\n${rule('r', 'allow', 'tool: x, roles: admin')}` },
+      { file: 'pack.yaml', text: PACK },
+    ];
+    const include = (): { file: string; text: string; sha256: string } => ({ file: 'pack.yaml', text: PACK, sha256 });
+    return lint(compilePolicy([sources[0]!], { ...OPTIONS, include }), sources);
+  };
+
+  test.each(['imports: [pack.yaml]', 'extends: pack.yaml'])('are warned of: %s', (head) => {
+    expect(found(head)).toMatchObject([
+      { code: 'LINT-16', rule: 'roles.admin', severity: 'warning', place: { file: 'pack.yaml', line: 3 } },
+      { code: 'LINT-16', rule: 'roles.known', place: { file: 'pack.yaml', line: 4 } },
+    ]);
+  });
+
+  test('are not, where the policy says itself who has them, or the file cannot change', () => {
+    expect(found('imports: [pack.yaml]\nroles: { admin: { members: [a] }, known: { members: [b] } }')).toEqual([]);
+    expect(found(`imports: [{ file: pack.yaml, sha256: ${sha256} }]`)).toEqual([]);
   });
 });
 
@@ -304,7 +359,7 @@ test('the redaction of calls that are refused reaches nothing', () => {
 
 test('every code has its line in docs/policy-questions.md', () => {
   const page = readFileSync(new URL('../../../../../docs/policy-questions.md', import.meta.url), 'utf8');
-  for (let number = 1; number <= 15; number++)
+  for (let number = 1; number <= 18; number++)
     expect(page.includes(`\`LINT-${String(number).padStart(2, '0')}\``)).toBe(true);
 });
 

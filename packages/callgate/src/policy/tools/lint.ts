@@ -1,5 +1,6 @@
 import type { Place } from '../../model/error.ts';
-import type { PolicySource } from '../compile-documents.ts';
+import type { IncludedRole, PolicySource } from '../compile-documents.ts';
+import { type PolicyDocument, readDocument } from '../document/document.ts';
 import type { NodePath } from '../document/document-types.ts';
 import { factsOf, type Fact } from './lint-facts.ts';
 import { overlapping, shadowed, unreachedRedactions } from './lint-pairs.ts';
@@ -15,6 +16,7 @@ export interface LintFinding {
   /** `LINT-01` ...: docs/policy-questions.md has a line for each. */
   readonly code: string;
   readonly severity: Severity;
+  /** The rule it is about, or `roles.<name>` for a role. */
   readonly rule: string;
   readonly message: string;
   /** What to do about it. */
@@ -46,6 +48,7 @@ export interface LintedPolicy {
   readonly rules: readonly CompiledRule[];
   readonly defaultEffect: 'allow' | 'deny' | 'ask';
   readonly combine?: 'first' | 'priority' | 'deny-overrides' | undefined;
+  readonly includedRoles?: readonly IncludedRole[];
 }
 
 const MOST_FINDINGS = 1_000;
@@ -66,6 +69,7 @@ export function lint(policy: LintedPolicy, sources: readonly PolicySource[]): re
   overlapping(rules, hidden, report);
   unreachedRedactions(rules, policy.defaultEffect, report);
   for (const rule of rules) suspicious(rule, report);
+  found.push(...givenRoles(policy, sources));
   const order = new Map(sources.map((source, index) => [source.file, index]));
   // Where there are too many, the worst are kept.
   return found
@@ -77,6 +81,28 @@ export function lint(policy: LintedPolicy, sources: readonly PolicySource[]): re
         a.place.line - b.place.line ||
         a.code.localeCompare(b.code),
     );
+}
+
+/** Who has a role is said by the policy, not by a pack: whoever writes the pack could make themselves an administrator. */
+function givenRoles({ includedRoles = [] }: LintedPolicy, sources: readonly PolicySource[]): LintFinding[] {
+  const read = new Map<string, PolicyDocument>();
+  return includedRoles.flatMap(({ role, file, path, isFixed }) => {
+    const source = sources.find((one) => one.file === file);
+    if (isFixed || source === undefined) return [];
+    let document = read.get(file);
+    if (document === undefined) read.set(file, (document = readDocument(file, source.text)));
+    const { place } = document.issueAt(path, '', '');
+    return [
+      {
+        code: 'LINT-16',
+        severity: 'warning',
+        rule: `roles.${role}`,
+        message: `an included file says who has the role "${role}": whoever can change that file can give it to anybody`,
+        remedy: `declare "${role}" under roles: of your own file, which then counts alone, or include the file by its sha256`,
+        place,
+      },
+    ];
+  });
 }
 
 function lintedRules(policy: LintedPolicy, sources: readonly PolicySource[]): LintedRule[] {
