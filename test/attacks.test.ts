@@ -3,11 +3,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ALLOW_ALL, Bench, peer, within } from './peers/gate.ts';
-import { RawClient, textOf } from './peers/raw-client.ts';
+import { ALLOW_ALL, Bench, peer, SECRET, within } from './peers/gate.ts';
+import { type RawClient, textOf } from './peers/raw-client.ts';
 
-/** Shaped like a key, spelled so that no scanner takes this file for a leak. */
-const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
 const open: Stage[] = [];
 
 /** A gate between a client and a server that both do what the test says, byte by byte. */
@@ -40,13 +38,13 @@ class Stage {
         this.reached.push(...lines);
       });
     }).listen(socket);
-    this.client = new RawClient(
+    this.client = this.bench.open(
       this.bench.gated([process.execPath, peer('puppet.mjs'), socket], {
         name: 'puppet',
         policy: project === undefined,
         ...flags,
       }),
-      { env: this.bench.env, ...(project === undefined ? {} : { cwd: this.bench.path('project') }) },
+      project === undefined ? {} : { cwd: this.bench.path('project') },
     );
     open.push(this);
   }

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bench, CLI, peer } from './peers/gate.ts';
-import { RawClient } from './peers/raw-client.ts';
+import { type RawClient } from './peers/raw-client.ts';
 
 let bench: Bench;
 let project: string;
@@ -20,10 +20,9 @@ beforeEach(() => {
     JSON.stringify({ version: 1, policy: './policy.yaml', servers: { fx: server } }),
   );
 });
-afterEach(() => bench.remove());
+afterEach(async () => bench.close());
 
-const run = (name: string): RawClient =>
-  new RawClient([process.execPath, CLI, 'run', '--name', name], { env: bench.env, cwd: project });
+const run = (name: string): RawClient => bench.open([process.execPath, CLI, 'run', '--name', name], { cwd: project });
 
 describe('a server that the config names', () => {
   it('of a project nobody has trusted is not started', async () => {

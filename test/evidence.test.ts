@@ -4,29 +4,21 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ALLOW_ALL, Bench, type LogRecord, peer, sleep, within } from './peers/gate.ts';
-import { RawClient } from './peers/raw-client.ts';
+import { type RawClient } from './peers/raw-client.ts';
 
 const KILLS = process.env['CALLGATE_LONG'] ? 200 : 10;
 const ECHO = [process.execPath, peer('echo-server.mjs')];
 
 let bench: Bench;
-let open: RawClient[];
 beforeEach(() => {
   bench = new Bench();
-  open = [];
 });
 afterEach(async () => {
-  for (const client of open) client.process.kill('SIGKILL');
-  await Promise.all(open.map(async (client) => client.ended));
+  await bench.kill();
   bench.remove();
 });
 
-async function start(command: readonly string[] = bench.gated(ECHO)): Promise<RawClient> {
-  const client = new RawClient(command, { env: bench.env });
-  open.push(client);
-  await client.initialize();
-  return client;
-}
+const start = async (command: readonly string[] = bench.gated(ECHO)): Promise<RawClient> => bench.connect(command);
 
 const callsOf = (logs: readonly LogRecord[], tool: string): LogRecord[] =>
   logs.filter((entry) => entry.toolName === tool);

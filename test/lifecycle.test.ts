@@ -1,34 +1,21 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bench, isAlive, peer, sleep, within } from './peers/gate.ts';
-import { RawClient, textOf } from './peers/raw-client.ts';
+import { type RawClient, textOf } from './peers/raw-client.ts';
 
 const ECHO = [process.execPath, peer('echo-server.mjs')];
 
 let bench: Bench;
-let open: RawClient[];
 let strays: number[];
 beforeEach(() => {
   bench = new Bench();
-  open = [];
   strays = [];
 });
 afterEach(async () => {
-  for (const client of open) client.process.kill('SIGKILL');
+  await bench.kill();
   for (const pid of strays.filter(isAlive)) process.kill(pid, 'SIGKILL');
-  await Promise.all(open.map(async (client) => client.ended));
   bench.remove();
 });
-
-async function start(
-  command: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Promise<RawClient> {
-  const client = new RawClient(command, { env: bench.env, ...options });
-  open.push(client);
-  await client.initialize();
-  return client;
-}
 
 interface Facts {
   readonly pid: number;
@@ -43,8 +30,8 @@ describe('the server is started as if the gate were not there', () => {
   it('gets the environment less CALLGATE_*, the directory and the arguments', async () => {
     const server = [...ECHO, '--record', bench.path('r'), 'an argument', '--', '$HOME', ''];
     const env = { ...bench.env, CALLGATE_EVIDENCE__DURABILITY: 'batch', PLAIN: 'ä b', EMPTY: '' };
-    const direct = await factsOf(await start(server, { cwd: bench.dir, env }));
-    const gated = await factsOf(await start(bench.gated(server), { cwd: bench.dir, env }));
+    const direct = await factsOf(await bench.connect(server, { cwd: bench.dir, env }));
+    const gated = await factsOf(await bench.connect(bench.gated(server), { cwd: bench.dir, env }));
     const without = Object.fromEntries(Object.entries(direct.env).filter(([name]) => !name.startsWith('CALLGATE_')));
     expect(gated.env).toEqual(without);
     expect([gated.cwd, gated.argv]).toEqual([direct.cwd, direct.argv]);
@@ -52,7 +39,7 @@ describe('the server is started as if the gate were not there', () => {
 
   it('gets no file descriptor that it would not have', async () => {
     const descriptors = async (command: readonly string[]): Promise<string[]> => {
-      const { pid } = await factsOf(await start(command));
+      const { pid } = await factsOf(await bench.connect(command));
       return readdirSync(`/proc/${pid}/fd`).map(
         (fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\d+/g, '')}`,
       );
@@ -63,14 +50,13 @@ describe('the server is started as if the gate were not there', () => {
   });
 
   it('gets signals that the gate gets, and its exit code is the exit code of the gate', async () => {
-    const client = await start(bench.gated(ECHO));
+    const client = await bench.connect(bench.gated(ECHO));
     client.send('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"exit","arguments":{"code":7}}}');
     expect(await client.ended).toEqual({ code: 7, signal: null });
   });
 
   it('that cannot be started is an error with a reason and an exit code', async () => {
-    const client = new RawClient(bench.gated([bench.path('no-such-program')]), { env: bench.env });
-    open.push(client);
+    const client = bench.open(bench.gated([bench.path('no-such-program')]));
     const { code } = await client.ended;
     expect(code).not.toBe(0);
     expect(client.stderr).toContain('no-such-program');
@@ -87,7 +73,7 @@ describe('nothing is left behind', () => {
     ['kill -9', (client) => client.process.kill('SIGKILL')],
   ];
   it.each(ways)('by %s: the server and what it has started are gone', async (_way, end) => {
-    const client = await start(bench.gated(ECHO));
+    const client = await bench.connect(bench.gated(ECHO));
     const { pid } = await factsOf(client);
     const grandchild = Number(textOf(await client.call('fork')));
     strays.push(pid, grandchild);
@@ -99,14 +85,14 @@ describe('nothing is left behind', () => {
   });
 
   it('when the server has stopped reading', async () => {
-    const client = await start(bench.gated([...ECHO, '--deaf-after', '3']));
+    const client = await bench.connect(bench.gated([...ECHO, '--deaf-after', '3']));
     const { pid } = await factsOf(client);
     client.process.stdin?.end();
     expect(await within(10_000, () => !isAlive(pid) && client.isEnded)).toBe(true);
   });
 
   it('when the server dies: every open request is answered with an error, and the gate ends', async () => {
-    const client = await start(bench.gated(ECHO));
+    const client = await bench.connect(bench.gated(ECHO));
     const { pid } = await factsOf(client);
     const ids = ['a', 'b', 'c', 4];
     for (const id of ids)
@@ -129,7 +115,7 @@ describe('nothing is left behind', () => {
 });
 
 it('writes nothing but JSON-RPC to stdout, whatever happens', async () => {
-  const client = await start(bench.gated(ECHO, { policy: false }), {
+  const client = await bench.connect(bench.gated(ECHO, { policy: false }), {
     env: { ...bench.env, DEBUG: '*', NODE_OPTIONS: '--trace-warnings' },
   });
   await client.call('fail');
@@ -161,7 +147,7 @@ describe('back-pressure', () => {
   }
 
   it('holds the server back while the client does not read, then delivers everything', async () => {
-    const client = await start(bench.gated(ECHO));
+    const client = await bench.connect(bench.gated(ECHO));
     for (let i = 0; i < 200; i++) await client.call('large', { bytes: SIZE });
     const before = rssMb(gatePid(client));
     client.process.stdout?.pause();
@@ -178,7 +164,7 @@ describe('back-pressure', () => {
   });
 
   it('holds the client back while the server does not read', async () => {
-    const client = await start(bench.gated([...ECHO, '--deaf-after', '203']));
+    const client = await bench.connect(bench.gated([...ECHO, '--deaf-after', '203']));
     for (let i = 0; i < 200; i++) await client.call('echo', { message: 'x'.repeat(SIZE) });
     const before = rssMb(gatePid(client));
     const message = 'x'.repeat(SIZE);

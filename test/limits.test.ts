@@ -1,9 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Bench, isAlive, peer, within } from './peers/gate.ts';
-import { RawClient, textOf } from './peers/raw-client.ts';
+import { Bench, isAlive, peer, SECRET, within } from './peers/gate.ts';
+import { type RawClient, textOf } from './peers/raw-client.ts';
 
-/** A made-up key of a real shape. */
-const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
 const STRIP = `version: 1
 rules:
   - { id: strip, match: { direction: result }, obligations: [{ redact: { classes: [secret] } }] }
@@ -12,22 +10,12 @@ rules:
 `;
 
 let bench: Bench;
-let open: RawClient[];
 beforeEach(() => {
   bench = new Bench(STRIP);
-  open = [];
 });
-afterEach(async () => {
-  await Promise.all(open.map(async (client) => client.close()));
-  bench.remove();
-});
+afterEach(async () => bench.close());
 
-async function start(server: readonly string[]): Promise<RawClient> {
-  const client = new RawClient(bench.gated(server), { env: bench.env });
-  open.push(client);
-  await client.initialize();
-  return client;
-}
+const start = async (server: readonly string[]): Promise<RawClient> => bench.connect(bench.gated(server));
 const script = (text: string): string[] => [process.execPath, '-e', text];
 
 // What stands here is what docs/limits.md admits. A change that mends one of these turns its test, and its line there.

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ALLOW_ALL, Bench, peer, sleep } from './peers/gate.ts';
-import { RawClient } from './peers/raw-client.ts';
+import { ALLOW_ALL, Bench, peer, SECRET, sleep } from './peers/gate.ts';
+import { type RawClient } from './peers/raw-client.ts';
 
 const tool = (name: string, rest = ''): string => `{"name":"${name}", "inputSchema" : {"type":"object"}${rest}}`;
 const INITIALIZED = JSON.stringify({
@@ -12,29 +12,23 @@ const INITIALIZED = JSON.stringify({
 const MODERN = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
 
 let bench: Bench;
-let open: RawClient[] = [];
-afterEach(async () => {
-  await Promise.all(open.map(async (client) => client.close()));
-  open = [];
-  bench.remove();
-});
+let asked = 0;
+afterEach(async () => bench.close());
 
-async function start(policy: string | undefined, results: Readonly<Record<string, string>>): Promise<RawClient> {
+async function start(
+  policy: string | undefined,
+  results: Readonly<Record<string, string>>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RawClient> {
   bench = new Bench(policy);
   writeFileSync(bench.path('results.json'), JSON.stringify({ initialize: INITIALIZED, ...results }));
   const server = [process.execPath, peer('list-server.mjs'), bench.path('results.json')];
-  const client = new RawClient(bench.gated(server, { policy: policy !== undefined }), {
-    env: bench.env,
-    cwd: bench.dir,
-  });
-  open.push(client);
-  await client.initialize();
-  return client;
+  return bench.connect(bench.gated(server, { policy: policy !== undefined }), { env: { ...bench.env, ...settings } });
 }
 
 /** The text of the result of a list, as the client got it. */
 async function listed(client: RawClient, method: string, params: object = {}): Promise<string> {
-  const id = `list-${open.length}-${client.lines.length}`;
+  const id = `list-${++asked}`;
   await client.request(method, params, id);
   const line = client.answerTo(id)?.text ?? '';
   return line.slice(line.indexOf('"result":') + 9, -1);
@@ -96,8 +90,7 @@ describe('a list', () => {
     expect(await listed(client, 'tools/list', { _meta: MODERN })).toBe(
       '{"tools":[],"ttlMs":60000,"cacheScope":"private"}',
     );
-    await client.close();
-    bench.remove();
+    await bench.close();
 
     const bare = await start(RULES, { 'tools/list': `{"tools":[${tool('remove')}]}` });
     expect(await listed(bare, 'tools/list', { _meta: MODERN })).toBe(
@@ -107,18 +100,12 @@ describe('a list', () => {
   });
 
   it.each([
-    ['without a policy', undefined],
-    ['where everything is allowed', ALLOW_ALL],
-    ['where the setting says so', `${RULES}# all`],
-  ])('stays as it is %s', async (_name, policy) => {
+    ['without a policy', undefined, {}],
+    ['where everything is allowed', ALLOW_ALL, {}],
+    ['where the setting says so', RULES, { CALLGATE_LISTS__FILTER: 'false' }],
+  ])('stays as it is %s', async (_name, policy, settings) => {
     const text = `{"tools":[${tool('remove')} , ${tool('read')}],"ttlMs":3600000,"cacheScope":"public"}`;
-    bench = new Bench(policy);
-    writeFileSync(bench.path('results.json'), JSON.stringify({ initialize: INITIALIZED, 'tools/list': text }));
-    const server = [process.execPath, peer('list-server.mjs'), bench.path('results.json')];
-    const env = policy?.endsWith('# all') === true ? { ...bench.env, CALLGATE_LISTS__FILTER: 'false' } : bench.env;
-    const client = new RawClient(bench.gated(server, { policy: policy !== undefined }), { env, cwd: bench.dir });
-    open.push(client);
-    await client.initialize();
+    const client = await start(policy, { 'tools/list': text }, settings);
     expect(await listed(client, 'tools/list', { _meta: MODERN })).toBe(text);
   });
 
@@ -129,10 +116,9 @@ describe('a list', () => {
   });
 
   it('is redacted and filtered together', async () => {
-    const secret = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
     const client = await start(
       `${RULES}  - { id: strip, match: { method: tools/list, direction: result }, obligations: [{ redact: { classes: [secret] } }] }\n`,
-      { 'tools/list': `{"tools":[${tool('remove', `,"d":"${secret}"`)},${tool('read', `,"d":"${secret}"`)}]}` },
+      { 'tools/list': `{"tools":[${tool('remove', `,"d":"${SECRET}"`)},${tool('read', `,"d":"${SECRET}"`)}]}` },
     );
     expect(await listed(client, 'tools/list')).toBe(`{"tools":[${tool('read', ',"d":"[redacted]"')}]}`);
   });

@@ -1,20 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Bench, peer, received, sleep, within, type LogRecord } from './peers/gate.ts';
-import { RawClient, textOf, type Message } from './peers/raw-client.ts';
+import { Bench, received, SECRET, sleep, within, type LogRecord } from './peers/gate.ts';
+import { type RawClient, textOf, type Message } from './peers/raw-client.ts';
 
-/** A made-up key of a real shape. */
-const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
 const ALL = '  - { id: all, match: { method: "*" }, effect: allow }\n';
 
 let bench: Bench;
-let open: RawClient[] = [];
-afterEach(async () => {
-  await Promise.all(open.map(async (client) => client.close()));
-  open = [];
-  bench.remove();
-});
+afterEach(async () => bench.close());
 
 /** A gate with these rules before one that allows everything, in front of the echo server. */
 async function start(
@@ -22,14 +15,8 @@ async function start(
   more: { readonly again?: boolean; readonly server?: readonly string[]; readonly flags?: readonly string[] } = {},
 ): Promise<RawClient> {
   if (more.again !== true) bench = new Bench(`version: 1\nrules:\n${rules}\n${ALL}`);
-  const server = more.server ?? [process.execPath, peer('echo-server.mjs'), '--record', bench.path('seen')];
-  const client = new RawClient(bench.gated(server, { name: 'fx', ...(more.flags && { flags: more.flags }) }), {
-    env: bench.env,
-    cwd: bench.dir,
-  });
-  open.push(client);
-  await client.initialize();
-  return client;
+  const flags = more.flags === undefined ? {} : { flags: more.flags };
+  return bench.connect(bench.gated(more.server ?? bench.echo(), { name: 'fx', ...flags }));
 }
 
 /** The `tools/call` lines that arrived at the server. */
@@ -37,14 +24,14 @@ const arrived = (): string[] => received(bench.path('seen')).filter((line) => li
 const isRefused = (answer: Message): boolean => answer.result?.isError === true || answer.error !== undefined;
 /** What stands in clear in the records, once all gates have ended. */
 async function evidence(): Promise<string> {
-  await Promise.all(open.map(async (client) => client.close()));
+  await bench.disconnect();
   expect((await bench.callgate('audit', 'verify')).code).toBe(0);
   const entries = join(bench.home, 'evidence', 'tile', 'entries');
   const files = readdirSync(entries, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
   return files.map((file) => readFileSync(join(file.parentPath, file.name), 'latin1')).join('\n');
 }
 async function recordsOf(rule: string): Promise<readonly LogRecord[]> {
-  await Promise.all(open.map(async (client) => client.close()));
+  await bench.disconnect();
   return (await bench.logs()).filter((record) => record.matchedRule === rule);
 }
 

@@ -2,27 +2,23 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Bench, CLI, peer, realServer } from './peers/gate.ts';
-import { RawClient } from './peers/raw-client.ts';
+import { Bench, CLI, realServer, SECRET } from './peers/gate.ts';
 
 const OPEN = `version: 1
 rules:
   - { id: no-add, match: { tool: add }, args: { a: { gt: 100 } }, effect: deny }
   - { id: all, match: { tool: "*" }, effect: allow }
 `;
-/** A made-up key of a real shape. */
-const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
 
 let bench: Bench;
-afterEach(() => bench.remove());
+afterEach(async () => bench.close());
 
 type Calls = readonly (readonly [tool: string, args?: object])[];
 
 /** Makes calls through a gate; says for each whether it was an error. */
 async function call(server: readonly string[], calls: Calls): Promise<(boolean | undefined)[]> {
-  const client = new RawClient(bench.gated(server, { name: 'peer' }), { env: bench.env, cwd: bench.dir });
+  const client = await bench.connect(bench.gated(server, { name: 'peer' }));
   try {
-    await client.initialize();
     const errors: (boolean | undefined)[] = [];
     for (const [tool, args] of calls) {
       // Without arguments there is no `arguments` at all.
@@ -36,7 +32,6 @@ async function call(server: readonly string[], calls: Calls): Promise<(boolean |
   }
 }
 
-const echo = (): string[] => [process.execPath, peer('echo-server.mjs')];
 const learned = (): string => readFileSync(bench.path('learned.yaml'), 'utf8');
 
 interface Simulated {
@@ -56,7 +51,7 @@ async function simulate(...args: readonly string[]): Promise<Simulated & { reado
 describe('another policy on what was recorded', () => {
   it('says what would have changed, and what cannot be told', async () => {
     bench = new Bench(OPEN);
-    await call(echo(), [
+    await call(bench.echo(), [
       ['echo', { message: 'hello' }],
       ['echo', { message: `the key is ${SECRET}` }],
       ['add', { a: 1, b: 2 }],
@@ -86,7 +81,7 @@ rules:
 
   it('changes nothing under the policy in force, whatever came through', async () => {
     bench = new Bench(OPEN);
-    await call(echo(), [
+    await call(bench.echo(), [
       ['echo', { message: 'a' }],
       ['add', { a: 1, b: 2 }],
       ['add', { a: 101, b: 2 }],
@@ -114,12 +109,9 @@ describe('a policy learned from what was recorded', () => {
       ['args', {}],
       ['args', { to: ['a@x.example'], deep: { list: [{ n: 1 }] } }],
     ];
-    expect(await call(echo(), [...same, ['add', { a: 500, b: 2 }], ['fail'], ['echo', { message: SECRET }]])).toEqual([
-      ...same.map(() => false),
-      true,
-      true,
-      false,
-    ]);
+    expect(
+      await call(bench.echo(), [...same, ['add', { a: 500, b: 2 }], ['fail'], ['echo', { message: SECRET }]]),
+    ).toEqual([...same.map(() => false), true, true, false]);
 
     const { code, stdout } = await bench.callgate('policy', 'learn', '--out', 'learned.yaml');
     expect(code).toBe(0);
@@ -141,12 +133,12 @@ describe('a policy learned from what was recorded', () => {
       ['fail'],
       ['wipe'],
     ];
-    expect(await call(echo(), [...same, ['echo', { message: 'four' }], ['add', { a: 7, b: 2 }]])).toEqual([
+    expect(await call(bench.echo(), [...same, ['echo', { message: 'four' }], ['add', { a: 7, b: 2 }]])).toEqual([
       ...same.map(() => false),
       false,
       false,
     ]);
-    expect(await call(echo(), others)).toEqual(others.map(() => true));
+    expect(await call(bench.echo(), others)).toEqual(others.map(() => true));
   });
 
   it('learns nothing from a session once it has labels', async () => {
@@ -155,7 +147,7 @@ rules:
   - { id: taints, match: { tool: give }, effect: allow, obligations: [{ label: { add: [untrusted] } }] }
   - { id: all, match: { tool: "*" }, effect: allow }
 `);
-    await call(echo(), [
+    await call(bench.echo(), [
       ['echo', { message: 'before' }],
       ['give', { value: 'x' }],
       ['echo', { message: 'after' }],
@@ -202,12 +194,11 @@ rules:
       `servers:\n  peer:\n    command: ${process.execPath}\n    trust: { annotations: true }\n`,
       { mode: 0o600 },
     );
-    await call(echo(), [['echo', { message: 'a' }]]);
+    await call(bench.echo(), [['echo', { message: 'a' }]]);
     expect((await bench.callgate('policy', 'learn', '--annotations', '--out', 'learned.yaml')).code).toBe(0);
     writeFileSync(bench.policy, learned());
-    const client = new RawClient(bench.gated(echo(), { name: 'peer' }), { env: bench.env, cwd: bench.dir });
+    const client = await bench.connect(bench.gated(bench.echo(), { name: 'peer' }));
     try {
-      await client.initialize();
       await client.request('tools/list', {});
       const answers = new Map<string, string>();
       for (const [tool, args] of [

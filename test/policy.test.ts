@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Bench, peer, realServer, received, sleep, within } from './peers/gate.ts';
+import { Bench, peer, realServer, received, SECRET, sleep, within } from './peers/gate.ts';
 import { RawClient, textOf } from './peers/raw-client.ts';
 
 const RULES = `version: 1
@@ -36,41 +36,24 @@ rules:
     obligations:
       - redact: { classes: [secret] }
 `;
-/** A made-up key of a real shape. */
-const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
 
 let bench: Bench;
-let open: RawClient[] = [];
-afterEach(async () => {
-  await Promise.all(open.map(async (client) => client.close()));
-  open = [];
-  bench.remove();
-});
+afterEach(async () => bench.close());
 
-async function start(
-  command: readonly string[],
-  onRequest?: ConstructorParameters<typeof RawClient>[1],
-): Promise<RawClient> {
-  const client = new RawClient(command, { env: bench.env, cwd: bench.dir, ...onRequest });
-  open.push(client);
-  await client.initialize();
-  return client;
-}
-const echo = (): string[] => [process.execPath, peer('echo-server.mjs'), '--record', bench.path('seen')];
 const sawCallOf = (tool: string): boolean =>
   received(bench.path('seen')).some((line) => line.includes(`"name":"${tool}"`));
 
 describe('a policy', () => {
   it('lets an allowed call through', async () => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     expect(textOf(await client.call('echo', { message: 'hello' }))).toBe('Echo: hello');
     expect(textOf(await client.call('add', { a: 1, b: 2 }))).toBe('3');
   });
 
   it('denies with a text that names the rule and the reason, and the server sees nothing', async () => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     const answer = await client.call('fork');
     expect(answer.result?.isError).toBe(true);
     expect(textOf(answer)).toContain('no-forking');
@@ -88,7 +71,7 @@ describe('a policy', () => {
     ['a tool that does not exist', 'nothing', {}],
   ])('denies %s by default', async (_what, tool, args) => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     const answer = await client.call(tool, args);
     expect(answer.result?.isError).toBe(true);
     expect(sawCallOf(tool)).toBe(false);
@@ -96,7 +79,7 @@ describe('a policy', () => {
 
   it('refuses what asks for a person when nobody can be asked, and says how to approve', async () => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     const answer = await client.call('exit', { code: 3 });
     expect(answer.result?.isError).toBe(true);
     expect(textOf(answer)).toContain('leave-asks');
@@ -107,7 +90,7 @@ describe('a policy', () => {
 
   it('answers a refusal with a JSON-RPC error where the operator wants one', async () => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo(), { flags: ['--refusal', 'error'] }));
+    const client = await bench.connect(bench.gated(bench.echo(), { flags: ['--refusal', 'error'] }));
     const { error, result } = await client.call('fork');
     expect(result).toBeUndefined();
     expect(error?.message).toContain('no-forking');
@@ -117,7 +100,7 @@ describe('a policy', () => {
 
   it('earns nothing from a server that lies about its tool', async () => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     await client.request('tools/list');
     expect((await client.call('wipe')).result?.isError).toBe(true);
     expect(sawCallOf('wipe')).toBe(false);
@@ -125,7 +108,7 @@ describe('a policy', () => {
 
   it('redacts a secret from the text and from what is structured, and leaves the rest', async () => {
     bench = new Bench(RULES);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     const answer = await client.call('give', { value: `key ${SECRET} end` });
     const line = client.lines.at(-1)?.text ?? '';
     expect(line).not.toContain(SECRET);
@@ -137,7 +120,7 @@ describe('a policy', () => {
   it('refuses a request of the server that it does not allow, and the server gets an error', async () => {
     bench = new Bench('version: 1\nrules:\n  - { id: calls, match: { tool: "*" }, effect: allow }\n');
     const asked: (string | undefined)[] = [];
-    const client = await start(bench.gated([process.execPath, peer('rich-server.mjs')]), {
+    const client = await bench.connect(bench.gated([process.execPath, peer('rich-server.mjs')]), {
       onRequest: (request) => {
         asked.push(request.method);
         return { result: {} };
@@ -165,7 +148,7 @@ rules:
     obligations:
       - rate: { max: 10, per: 1h }
 `);
-  const gates = [await start(bench.gated(echo())), await start(bench.gated(echo()))];
+  const gates = [await bench.connect(bench.gated(bench.echo())), await bench.connect(bench.gated(bench.echo()))];
   const outcomes: boolean[] = [];
   for (let i = 0; i < 16; i++) {
     const answer = await gates[i % 2]?.call('echo', { message: 'x' });
@@ -186,7 +169,7 @@ describe('a policy file that changes while the gate runs', () => {
 
   it('is in force at once, both when written in place and when renamed over', async () => {
     bench = new Bench(deny);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     expect(await isAllowed(client)).toBe(false);
     replace(allow);
     expect(await within(3000, async () => isAllowed(client))).toBe(true);
@@ -200,7 +183,7 @@ describe('a policy file that changes while the gate runs', () => {
     ['is empty', ''],
   ])('keeps the one before, and says so, when it %s', async (_what, broken) => {
     bench = new Bench(deny);
-    const client = await start(bench.gated(echo()));
+    const client = await bench.connect(bench.gated(bench.echo()));
     replace(broken);
     expect(await client.until(() => /broken|stays in force/.test(client.stderr), 5000)).toBe(true);
     expect(await isAllowed(client)).toBe(false);
@@ -219,7 +202,7 @@ describe('a policy that cannot be had', () => {
     ['no version', 'rules: []\n', /policy\.yaml/],
   ])('stops the start with file, line and column: %s', async (_what, policy, place) => {
     bench = new Bench(policy);
-    const client = new RawClient(bench.gated(echo()), { env: bench.env, cwd: bench.dir });
+    const client = new RawClient(bench.gated(bench.echo()), { env: bench.env, cwd: bench.dir });
     const { code } = await client.ended;
     expect(code).not.toBe(0);
     expect(client.stderr).toMatch(place);
@@ -229,10 +212,13 @@ describe('a policy that cannot be had', () => {
 
   it('stops the start when the file is not there', async () => {
     bench = new Bench();
-    const client = new RawClient(bench.gated(echo(), { policy: false, flags: ['--policy', bench.path('none.yaml')] }), {
-      env: bench.env,
-      cwd: bench.dir,
-    });
+    const client = new RawClient(
+      bench.gated(bench.echo(), { policy: false, flags: ['--policy', bench.path('none.yaml')] }),
+      {
+        env: bench.env,
+        cwd: bench.dir,
+      },
+    );
     expect((await client.ended).code).not.toBe(0);
     expect(client.stderr).toContain('none.yaml');
   });
@@ -240,7 +226,7 @@ describe('a policy that cannot be had', () => {
 
 it('without any policy allows and records, and says so on stderr', async () => {
   bench = new Bench(undefined);
-  const client = await start(bench.gated(echo(), { policy: false }));
+  const client = await bench.connect(bench.gated(bench.echo(), { policy: false }));
   expect(textOf(await client.call('echo', { message: 'seen' }))).toBe('Echo: seen');
   expect(client.stderr).toMatch(/observe/);
   expect(await within(5000, async () => (await bench.logs()).some((entry) => entry.toolName === 'echo'))).toBe(true);
@@ -254,7 +240,7 @@ describe('the floor, whatever the policy allows', () => {
     symlinkSync(bench.home, join(files, 'innocent'));
     writeFileSync(join(files, 'note.txt'), 'fine');
     // The server itself would allow all of this: its directory is the parent.
-    const client = await start(bench.gated(realServer('filesystem', bench.dir)));
+    const client = await bench.connect(bench.gated(realServer('filesystem', bench.dir)));
     await sleep(50);
     const read = async (path: string): Promise<boolean> =>
       (await client.call('read_text_file', { path })).result?.isError === true;

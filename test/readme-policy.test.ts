@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { delimiter, dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Bench, CLI, peer } from './peers/gate.ts';
+import { Bench, CLI } from './peers/gate.ts';
 import { blockWith, pageText } from './peers/page.ts';
-import { RawClient, textOf } from './peers/raw-client.ts';
+import { type RawClient, textOf } from './peers/raw-client.ts';
 
 const readme = pageText('README.md');
 const POLICY = blockWith(readme, 'version: 1');
@@ -35,22 +35,17 @@ beforeAll(async () => {
   for (const amount of [50, 200]) await client.call('billing.refund', { amount });
   await client.close();
 }, 60_000);
-afterAll(() => bench.remove());
+afterAll(async () => bench.close());
 
 const env = (): Record<string, string> => ({
-  ...Object.fromEntries(Object.entries(bench.env).filter((one): one is [string, string] => one[1] !== undefined)),
+  ...bench.env,
   PATH: [bench.dir, dirname(process.execPath), process.env['PATH']].join(delimiter),
 });
 
-async function connect(): Promise<RawClient> {
-  const server = [process.execPath, peer('echo-server.mjs')];
-  const client = new RawClient(['callgate', 'run', '--name', 'shop', '--policy', 'policy.yaml', '--', ...server], {
-    cwd: bench.dir,
+const connect = async (): Promise<RawClient> =>
+  bench.connect(['callgate', 'run', '--name', 'shop', '--policy', 'policy.yaml', '--', ...bench.echo()], {
     env: env(),
   });
-  await client.initialize();
-  return client;
-}
 
 /** Runs a line of a shell; gives its code and what it printed. */
 async function sh(line: string): Promise<{ readonly code: number; readonly out: string }> {

@@ -4,35 +4,28 @@ import { delimiter, dirname, join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Bench, CLI, peer, realServer, received, within } from './peers/gate.ts';
+import { Bench, CLI, realServer, received, SECRET, within } from './peers/gate.ts';
 import { ROOT, blockWith, pageText } from './peers/page.ts';
-import { RawClient, textOf } from './peers/raw-client.ts';
+import { type RawClient, textOf } from './peers/raw-client.ts';
 
 const readme = pageText('README.md');
 const POLICY = blockWith(readme, 'version: 1');
-/** A made-up key of a real shape. */
-const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
 
 let bench: Bench;
 let project: string;
-let open: RawClient[];
 beforeEach(() => {
   bench = new Bench(undefined);
   project = bench.path('project');
-  open = [];
   mkdirSync(project);
   mkdirSync(bench.path('bin'));
   // `callgate` on the path, as after an installation; npx finds the servers of the repository.
   writeFileSync(bench.path('bin/callgate'), `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`, { mode: 0o755 });
   symlinkSync(join(ROOT, 'node_modules'), join(project, 'node_modules'));
 });
-afterEach(async () => {
-  await Promise.all(open.map(async (client) => client.close()));
-  bench.remove();
-});
+afterEach(async () => bench.close());
 
 const env = (): Record<string, string> => ({
-  ...Object.fromEntries(Object.entries(bench.env).filter((one): one is [string, string] => one[1] !== undefined)),
+  ...bench.env,
   PATH: [bench.path('bin'), dirname(process.execPath), process.env['PATH']].join(delimiter),
   // Another person's npm: no network, no notices, a prefix of its own.
   npm_config_offline: 'true',
@@ -61,17 +54,12 @@ async function run(file: string, args: readonly string[], cwd = project, more: o
 const shell = async (block: string): Promise<Ran> => run('sh', ['-ec', block]);
 const callgate = async (...args: readonly string[]): Promise<Ran> => run(process.execPath, [CLI, ...args]);
 
-async function connect(command: readonly string[], cwd = project): Promise<RawClient> {
-  const client = new RawClient(command, { cwd, env: env() });
-  open.push(client);
-  await client.initialize();
-  return client;
-}
+const connect = async (command: readonly string[], cwd = project): Promise<RawClient> =>
+  bench.connect(command, { cwd, env: env() });
 
 const write = (name: string, text: string): void => writeFileSync(join(project, name), text);
 const isDenied = async (client: RawClient, tool: string, args: object): Promise<boolean> =>
   textOf(await client.call(tool, args)).startsWith('Callgate denied');
-const echo = (): string[] => [process.execPath, peer('echo-server.mjs'), '--record', bench.path('seen')];
 const callsSeen = (tool: string): number =>
   received(bench.path('seen')).filter((line) => line.includes(`"name":"${tool}"`)).length;
 /** A line with one space for many, and `0` for all digits, letters of hashes and units of time. */
@@ -133,8 +121,7 @@ describe('the shell blocks of the page run as they stand', () => {
 
   it('init and run put a gate in front of the filesystem server', async () => {
     write('note.txt', 'fine');
-    const client = new RawClient(['sh', '-ec', blockWith(readme, 'callgate init ')], { cwd: project, env: env() });
-    open.push(client);
+    const client = bench.open(['sh', '-ec', blockWith(readme, 'callgate init ')], { cwd: project, env: env() });
     expect(await client.until(() => client.stderr.includes('running on stdio'))).toBe(true);
     await client.initialize();
     expect(readdirSync(project).sort()).toEqual(['callgate.yaml', 'node_modules', 'note.txt', 'policy.yaml']);
@@ -148,12 +135,21 @@ describe('the shell blocks of the page run as they stand', () => {
   it('policy check loads the policy of the page', async () => {
     write('policy.yaml', POLICY);
     const { code, out } = await shell(blockWith(readme, 'callgate policy check'));
-    expect([code, out]).toEqual([0, expect.stringMatching(/^ok: 4 rules, sha256:/)]);
+    expect([code, out]).toEqual([0, expect.stringMatching(/^ok: 4 rules, policy hash sha256:/)]);
   });
 
   it('logs tells who called what with which arguments, audit verify that nothing was changed', async () => {
     write('policy.yaml', 'version: 1\nrules:\n  - { id: few, match: { tool: echo }, effect: allow }\n');
-    const client = await connect(['callgate', 'run', '--policy', 'policy.yaml', '--name', 'talk', '--', ...echo()]);
+    const client = await connect([
+      'callgate',
+      'run',
+      '--policy',
+      'policy.yaml',
+      '--name',
+      'talk',
+      '--',
+      ...bench.echo(),
+    ]);
     await client.call('echo', { message: 'hello' });
     await client.call('give', { value: `my key is ${SECRET}` });
     await client.close();
@@ -218,7 +214,7 @@ describe('the client configuration of the page', () => {
   it('judges by the policy of the directory, of the home, or of --policy', async () => {
     const rule = (id: string): string => `version: 1\nrules:\n  - { id: ${id}, match: { tool: echo }, effect: deny }\n`;
     const ruleFor = async (...flags: readonly string[]): Promise<string> => {
-      const client = await connect(['callgate', 'run', ...flags, '--', ...echo()]);
+      const client = await connect(['callgate', 'run', ...flags, '--', ...bench.echo()]);
       return textOf(await client.call('echo', { message: 'x' }));
     };
     expect(await ruleFor()).toBe('Echo: x');
@@ -256,7 +252,7 @@ describe('the policy of the page', () => {
   });
 
   it('lets refunds pass within their bounds, 2000 a day in all', async () => {
-    const command = gate('shop', echo());
+    const command = gate('shop', bench.echo());
     // The echo server has no billing; a call that fails would get its amount back.
     write('policy.yaml', POLICY.replace('billing.refund', 'args'));
     const client = await connect(command);
@@ -273,7 +269,7 @@ describe('the policy of the page', () => {
 describe('a rule', () => {
   const gate = (rules: string, file = 'policy.yaml'): string[] => {
     write(file, `version: 1\n${rules}`);
-    return ['callgate', 'run', '--policy', file, '--', ...echo()];
+    return ['callgate', 'run', '--policy', file, '--', ...bench.echo()];
   };
 
   it.each([
@@ -355,7 +351,7 @@ it('the pages of the language name every operator and obligation of the schema',
 
 it('a changed policy of a project can only tighten until callgate trust', async () => {
   await callgate('init');
-  const client = await connect(['callgate', 'run', '--', ...echo()]);
+  const client = await connect(['callgate', 'run', '--', ...bench.echo()]);
   const starter = readFileSync(join(project, 'policy.yaml'), 'utf8');
   const add = (rule: string): void => write('policy.yaml', starter.replace('\nrules:\n', `\nrules:\n  - ${rule}\n`));
   const changes = (): number => client.stderr.split('The policy changed').length - 1;
@@ -387,7 +383,7 @@ it('without a SQLite driver init works, a policy with a limit does not start, an
   expect((await program('run -- cat')).code).toBe(0);
 
   write('limited.yaml', POLICY);
-  const started = await program(`run --policy limited.yaml -- ${echo().join(' ')}`);
+  const started = await program(`run --policy limited.yaml -- ${bench.echo().join(' ')}`);
   const doctor = await program('doctor', { CALLGATE_POLICY: 'limited.yaml' });
   if (process.getBuiltinModule('node:sqlite') !== undefined) {
     expect([started.code, doctor.code]).toEqual([0, 0]);

@@ -39,14 +39,11 @@ async function session(command: readonly string[], steps: Record<string, Step>):
     return { roots: [{ uri: `file://${files}`, name: 'files' }] };
   });
   const [file = '', ...args] = command;
-  const env = Object.fromEntries(
-    Object.entries(bench.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
   await client.connect(
     new StdioClientTransport({
       command: file,
       args,
-      env: { ...env, MEMORY_FILE_PATH: join(files, 'memory.jsonl') },
+      env: { ...bench.env, MEMORY_FILE_PATH: join(files, 'memory.jsonl') },
       stderr: 'ignore',
     }),
   );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Bench, type LogRecord, peer, received, within } from './peers/gate.ts';
-import { type Line, RawClient } from './peers/raw-client.ts';
+import { type Line, type RawClient } from './peers/raw-client.ts';
 
 /**
  * What may become of a message. `exact`: the server got these very bytes. `refuse`: an error came back, the server saw
@@ -154,16 +154,10 @@ let client: RawClient;
 const upstreamLines = (): string[] => received(record);
 
 beforeAll(async () => {
-  client = new RawClient(bench.gated([process.execPath, peer('raw-server.mjs'), '--record', record]), {
-    env: bench.env,
-  });
-  await client.initialize();
+  client = await bench.connect(bench.gated([process.execPath, peer('raw-server.mjs'), '--record', record]));
   await client.request('ping');
 });
-afterAll(async () => {
-  await client.close();
-  bench.remove();
-});
+afterAll(async () => bench.close());
 
 /** The session still works: a fresh call comes back. */
 async function isAlive(): Promise<boolean> {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type OpenOptions, RawClient } from './raw-client.ts';
 
 /** The built program; the tests drive nothing else. */
 export const CLI =
@@ -17,17 +18,28 @@ rules:
   - { id: all, match: { method: "*" }, effect: allow }
 `;
 
+/** A made-up key of a real shape, spelled so that no scanner takes this file for a leak. */
+export const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
+
 interface Finished {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A directory of its own for one test: home, policy and files. */
+/**
+ * A directory of its own for one test: home, policy and files, and the clients that are started in it.
+ *
+ *     const bench = new Bench('version: 1 ...');
+ *     const client = await bench.connect(bench.gated(bench.echo()));
+ *     expect(textOf(await client.call('echo', { message: 'x' }))).toBe('Echo: x');
+ *     await bench.close();
+ */
 export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'callgate-test-'));
   readonly home = join(this.dir, 'home');
   readonly policy = join(this.dir, 'policy.yaml');
+  #clients: RawClient[] = [];
 
   constructor(policy: string | undefined = ALLOW_ALL) {
     if (policy !== undefined) writeFileSync(this.policy, policy);
@@ -58,9 +70,47 @@ export class Bench {
     ];
   }
 
+  /** The command line of the echo server; `received(bench.path('seen'))` are the lines that arrive there. */
+  echo(): string[] {
+    return [process.execPath, peer('echo-server.mjs'), '--record', this.path('seen')];
+  }
+
+  /** Starts a client of a command line in this directory and environment; it has not said anything yet. */
+  open(command: readonly string[], options: OpenOptions = {}): RawClient {
+    const client = new RawClient(command, { env: this.env, cwd: this.dir, ...options });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Starts a client and initializes it. */
+  async connect(command: readonly string[], options: OpenOptions = {}): Promise<RawClient> {
+    const client = this.open(command, options);
+    await client.initialize();
+    return client;
+  }
+
+  /** Closes the input of all clients and waits for their end; the files stay. */
+  async disconnect(): Promise<void> {
+    await Promise.all(this.#clients.splice(0).map(async (client) => client.close()));
+  }
+
+  /** Kills all clients and waits for their end; the files stay. */
+  async kill(): Promise<void> {
+    for (const client of this.#clients) client.process.kill('SIGKILL');
+    await Promise.all(this.#clients.splice(0).map(async (client) => client.ended));
+  }
+
+  /** Ends all clients and removes the directory. */
+  async close(): Promise<void> {
+    await this.disconnect();
+    this.remove();
+  }
+
   /** The environment of the tests less what is meant for a gate, and this home. */
-  get env(): NodeJS.ProcessEnv {
-    const others = Object.entries(process.env).filter(([name]) => !name.startsWith('CALLGATE_'));
+  get env(): Record<string, string> {
+    const others = Object.entries(process.env).filter(
+      (one): one is [string, string] => one[1] !== undefined && !one[0].startsWith('CALLGATE_'),
+    );
     return { ...Object.fromEntries(others), CALLGATE_HOME: this.home };
   }
 
