@@ -1,47 +1,19 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Json } from '../model/json.ts';
 import type { Recorded } from '../policy/tools/replay.ts';
-import { policyOf } from '../policy/testing.ts';
+import { policyOf, type RecordedParts, recordOf } from '../policy/testing.ts';
 import { openReplay, type Replay, type Replayed, type ReplayOptions } from './replay.ts';
 
-let count = 0;
 let open: Replay | undefined;
 afterEach(() => {
   open?.close();
   open = undefined;
 });
 
-interface Parts extends Partial<Omit<Recorded, 'args'>> {
-  readonly args?: Json | undefined;
-}
-
 const START = Date.parse('2026-03-01T10:00:00Z');
 
-function record({ args = {}, ...over }: Parts = {}): Recorded {
-  const index = count++;
-  return {
-    index,
-    id: `aaaaaaaaaa-${index}`,
-    session: 'aaaaaaaaaa',
-    time: START,
-    mono: 0,
-    direction: 'call',
-    server: 's',
-    method: 'tools/call',
-    tool: 'run',
-    principal: { id: 'me', roles: ['staff'], chain: [], assurance: 'same-user' },
-    labels: [],
-    findings: [],
-    args: new TextEncoder().encode(JSON.stringify(args)),
-    truncated: 0,
-    obligations: [],
-    effect: 'allow',
-    rule: 'all',
-    reason: undefined,
-    status: 'ok',
-    ...over,
-  };
-}
+/** A call of somebody of the staff. */
+const record = (parts: RecordedParts = {}): Recorded =>
+  recordOf({ principal: { id: 'me', roles: ['staff'], chain: [], assurance: 'same-user' }, ...parts });
 
 /** What the rules say about records, one after the other: the effect, or why they cannot be replayed. */
 function replayed(rules: string, records: readonly Recorded[], over: Partial<ReplayOptions> = {}): string[] {
@@ -80,7 +52,7 @@ describe('a replay', () => {
     expect(replayed(rules, paths).map((text) => text.split(' ')[0])).toEqual(['allow', 'allow', 'deny', 'deny']);
   });
 
-  it.each<[string, string, Parts, string]>([
+  it.each<[string, string, RecordedParts, string]>([
     ['a masked text', 'args: { a: x }', { args: { a: '[secret:aws]' } }, '/a, which was masked'],
     [
       'a text with a masked part',
@@ -186,7 +158,7 @@ describe('a replay', () => {
 
   it('counts the calls of a session that were allowed when they were recorded', () => {
     const rules = `- { id: h, match: { tool: run }, when: 'count("read*", "1m") < 2', effect: allow }\n${ALLOW.replace('"*"', '"read*"')}`;
-    const at = (seconds: number, over: Parts = {}): Recorded => record({ ...over, mono: seconds * 1_000_000 });
+    const at = (seconds: number, over: RecordedParts = {}): Recorded => record({ ...over, mono: seconds * 1_000_000 });
     const records = [
       at(0, { tool: 'read' }),
       at(1, { tool: 'read', effect: 'deny', status: undefined }),
@@ -215,7 +187,7 @@ describe('a replay', () => {
   it('labels a session by the policy, and knows the labels that were recorded', () => {
     const rules = `- { id: tainted, match: { tool: send }, when: '"secret" in labels', effect: deny }
 - { id: reads, match: { tool: run }, effect: allow, obligations: [{ label: { add: [secret] } }] }\n${ALLOW}`;
-    const send = (over: Parts = {}): Recorded => record({ tool: 'send', ...over });
+    const send = (over: RecordedParts = {}): Recorded => record({ tool: 'send', ...over });
     const records = [send(), send({ labels: ['secret'] }), record(), send(), send({ session: 'bbbbbbbbbb' })];
     expect(replayed(rules, records)).toEqual(['allow all', 'deny tainted', 'allow reads', 'deny tainted', 'allow all']);
   });

@@ -1,7 +1,9 @@
 import type { Call } from '../model/call.ts';
 import type { Json } from '../model/json.ts';
+import { encodeUtf8 } from '../protocol/text.ts';
 import { type CompiledPolicy, compilePolicy, type CompileOptions } from './compile.ts';
 import { type Issue, PolicyError } from './document/issue.ts';
+import type { Recorded } from './tools/replay.ts';
 
 /** Options for tests: a home, a project, and a digest that is only as long as its text. */
 export const OPTIONS: CompileOptions = {
@@ -56,6 +58,40 @@ export function callOf(parts: CallParts = {}): Call {
           : dotless(`/project/${path}`);
       return real ?? undefined;
     },
+  };
+}
+
+export interface RecordedParts extends Partial<Omit<Recorded, 'args'>> {
+  /** As they are recorded: a text is taken as it is written. */
+  readonly args?: Json | undefined;
+}
+
+let recorded = 0;
+
+/** A recorded call of the tool `run` on the server `s` that was allowed and ended well, unless parts say otherwise. */
+export function recordOf({ args = {}, ...over }: RecordedParts = {}): Recorded {
+  const index = recorded++;
+  return {
+    index,
+    id: `aaaaaaaaaa-${index}`,
+    session: 'aaaaaaaaaa',
+    time: Date.parse('2026-03-01T10:00:00Z'),
+    mono: 0,
+    direction: 'call',
+    server: 's',
+    method: 'tools/call',
+    tool: 'run',
+    principal: { id: 'me', roles: [], chain: [], assurance: 'same-user' },
+    labels: [],
+    findings: [],
+    args: encodeUtf8(typeof args === 'string' ? args : JSON.stringify(args)),
+    truncated: 0,
+    obligations: [],
+    effect: 'allow',
+    rule: 'all',
+    reason: undefined,
+    status: 'ok',
+    ...over,
   };
 }
 

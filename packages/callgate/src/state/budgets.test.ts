@@ -1,25 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { memoryBudgets, sqliteBudgets, type Budget, type BudgetOptions, type Budgets } from './budgets.ts';
 import { openFile } from './testing.ts';
+import { DAY, KEY, refund, reserved, TTL } from './testing-budgets.ts';
 
-const DAY = 86_400_000;
-const TTL = 60_000;
 const kinds: readonly (readonly [string, (options?: BudgetOptions) => Budgets])[] = [
   ['memory', (options) => memoryBudgets(options)],
   ['sqlite', (options) => sqliteBudgets(openFile(), options)],
 ];
-
-function refund(amount: string, more: Partial<Budget> = {}): Budget {
-  return { key: 'refunds|alice|2026-11-21', max: '2000', amount, lifetimeMs: 2 * DAY, ...more };
-}
-
-const KEY = refund('0').key;
-
-function reserved(budgets: Budgets, wanted: readonly Budget[], now = 0, ttlMs = TTL): string {
-  const answer = budgets.reserve(wanted, now, ttlMs);
-  if (!answer.ok) throw new Error(`refused: ${answer.left} left`);
-  return answer.token;
-}
 
 describe.each(kinds)('%s budgets', (kind, make) => {
   it('let 13 of 20 parallel refunds of 150 through 2,000, and say what is left', () => {

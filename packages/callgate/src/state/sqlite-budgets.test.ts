@@ -5,24 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { sqliteBudgets, type Budget, type Budgets } from './budgets.ts';
+import { sqliteBudgets } from './budgets.ts';
 import type { Database } from './database.ts';
 import { sqliteLimits } from './limits.ts';
 import { openFile, room } from './testing.ts';
-
-const DAY = 86_400_000;
-const TTL = 60_000;
-function refund(amount: string, more: Partial<Budget> = {}): Budget {
-  return { key: 'refunds|alice|2026-11-21', max: '2000', amount, lifetimeMs: 2 * DAY, ...more };
-}
-
-const KEY = refund('0').key;
-
-function reserved(budgets: Budgets, wanted: readonly Budget[], now = 0, ttlMs = TTL): string {
-  const answer = budgets.reserve(wanted, now, ttlMs);
-  if (!answer.ok) throw new Error(`refused: ${answer.left} left`);
-  return answer.token;
-}
+import { DAY, KEY, refund, reserved, TTL } from './testing-budgets.ts';
 
 describe('sqlite budgets', () => {
   beforeAll(async () => {
