@@ -98,10 +98,10 @@ function ruleOf(
   for (const [index, leaf] of shape.leaves.entries()) {
     const parts = partsOfLeaf(leaf, index, lessons, level, place);
     fields.push({ name: fieldText(leaf.path), isList: leaf.kind === 'list', parts });
-    // A list has a size, too, but begins with no text.
+    // A list has a size, too, but no glob.
     for (const part of parts)
       if (part.kind === 'prose')
-        when.push(`${celPath(leaf.path)}.startsWith("") && size(${celPath(leaf.path)}) <= ${part.most}`);
+        when.push(`glob(${celPath(leaf.path)}, "*") && size(${celPath(leaf.path)}) <= ${part.most}`);
   }
   return { ...head, fields, when };
 }

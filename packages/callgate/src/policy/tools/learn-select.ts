@@ -31,7 +31,7 @@ export interface Target {
 export interface Selection {
   readonly lessons: readonly Lesson[];
   readonly refused: readonly Recorded[];
-  /** Counts by reason, for people. */
+  /** Counts by reason, for people: with the calls of the lessons they are all records. */
   readonly leftOut: ReadonlyMap<string, number>;
   readonly targets: ReadonlyMap<string, Target>;
   /** Keys of targets of which more was refused than is kept to compare with. */
@@ -65,13 +65,18 @@ export function selectLessons(records: Iterable<Recorded>): Selection {
     first ??= recorded.time;
     last = Math.max(last, recorded.time);
     if (recorded.direction !== 'call') {
-      if (recorded.direction === 'request') leave('asked by servers, which is for you to decide');
+      leave(
+        recorded.direction === 'request'
+          ? 'asked by servers, which is for you to decide'
+          : 'answers, which have no rules here',
+      );
       continue;
     }
     const target = targetOf(recorded);
     if (target === undefined) {
-      if (recorded.effect === 'allow') continue;
-      leave(`refused (${recorded.effect})`);
+      leave(
+        recorded.effect === 'allow' ? 'lists and the like, which pass without a rule' : `refused (${recorded.effect})`,
+      );
       continue;
     }
     if (typeof target === 'string') {
@@ -82,12 +87,12 @@ export function selectLessons(records: Iterable<Recorded>): Selection {
     const key = `${target.key}\n${recorded.args === undefined ? '' : decodeUtf8(recorded.args)}`;
     if (recorded.effect !== 'allow') {
       const isLimited = LIMITED.test(recorded.reason ?? '');
-      leave(isLimited ? 'refused by a limit alone' : `refused (${recorded.effect})`);
+      const isPart = recorded.args === undefined || recorded.truncated > 0;
+      const what = isPart ? ', not whole: nothing was compared with them' : '';
+      leave(isLimited ? 'refused by a limit alone' : `refused (${recorded.effect})${what}`);
       if (isLimited) continue;
       if (refused.size < MOST_LESSONS || refused.has(key)) refused.set(key, recorded);
       else uncompared.add(target.key);
-      if (recorded.args === undefined || recorded.truncated > 0)
-        leave('refused, and not whole: nothing was compared with them');
       continue;
     }
     const known = lessons.get(key);

@@ -1,7 +1,7 @@
 import { ExactNumber } from '../../model/json.ts';
 import type { Numeric } from '../condition/numbers.ts';
 import type { Scalar } from './learn-shape.ts';
-import type { Part, Seen } from './learn-values.ts';
+import type { LearnPlace, Part, Seen } from './learn-values.ts';
 
 /** What one rule of a learned policy says, before it is text. */
 export interface LearnedRule {
@@ -21,12 +21,15 @@ export interface LearnedField {
   readonly parts: readonly Part[];
 }
 
+/** What `${PROJECT}` and `${HOME}` will stand for where the policy is used. */
+export type Homes = Pick<LearnPlace, 'project' | 'home'>;
+
 /** The lines of a rule, as an item of `rules`. */
-export function ruleLines(rule: LearnedRule): readonly string[] {
+export function ruleLines(rule: LearnedRule, homes: Homes): readonly string[] {
   const lines = rule.comments.map((text) => `  # ${commentText(text)}`);
   lines.push(`  - id: ${quote(rule.id)}`, '    match:');
   for (const [key, value] of Object.entries(rule.match)) lines.push(`      ${key}: ${matchText(value)}`);
-  if (rule.fields.length > 0) lines.push('    args:', ...rule.fields.flatMap(fieldLines));
+  if (rule.fields.length > 0) lines.push('    args:', ...rule.fields.flatMap((field) => fieldLines(field, homes)));
   const [only, ...more] = rule.when;
   if (only !== undefined && more.length === 0) lines.push(`    when: ${quote(only)}`);
   else if (only !== undefined)
@@ -36,30 +39,33 @@ export function ruleLines(rule: LearnedRule): readonly string[] {
   return lines;
 }
 
-function fieldLines({ name, isList, parts }: LearnedField): readonly string[] {
+function fieldLines({ name, isList, parts }: LearnedField, homes: Homes): readonly string[] {
   const head = `      ${quote(name)}:`;
   const at = isList ? '          ' : '        ';
   const lines = isList ? [head, '        all:'] : [head];
   const [only, ...more] = parts;
   if (only === undefined) return [];
-  if (more.length === 0) return [...lines, ...partLines(only, at)];
+  if (more.length === 0) return [...lines, ...partLines(only, at, homes)];
   lines.push(`${at}anyOf:`);
   for (const part of parts) {
-    const [first = '', ...rest] = partLines(part, `${at}    `);
+    const [first = '', ...rest] = partLines(part, `${at}    `, homes);
     lines.push(`${at}  - ${first.trimStart()}`, ...rest);
   }
   return lines;
 }
 
 /** One operator; each value with the calls it stood in, so that what stands alone is seen. */
-function partLines(part: Part, at: string): readonly string[] {
+function partLines(part: Part, at: string, homes: Homes): readonly string[] {
   switch (part.kind) {
     case 'in':
     case 'host':
-      return [`${at}${part.kind}:`, ...part.seen.map((one) => `${at}  - ${scalarText(one.value)} # ${seenText(one)}`)];
+      return [
+        `${at}${part.kind}:`,
+        ...part.seen.map((one) => `${at}  - ${scalarText(one.value, homes)} # ${seenText(one)}`),
+      ];
     case 'under':
       return [
-        `${at}under: ${quote(literal(part.dir))} # ${many(part.calls, 'call')}, ${many(part.files, 'file')}; first ${commentText(part.record)}`,
+        `${at}under: ${quote(placed(part.dir, homes))} # ${many(part.calls, 'call')}, ${many(part.files, 'file')}; first ${commentText(part.record)}`,
       ];
     case 'range': {
       const { min, max, calls, values } = part;
@@ -86,9 +92,18 @@ function matchText(value: LearnedRule['match'][string]): string {
     .join(', ')} }`;
 }
 
-function scalarText(value: Scalar): string {
-  if (typeof value === 'string') return quote(literal(value));
+function scalarText(value: Scalar, homes: Homes): string {
+  if (typeof value === 'string') return quote(placed(value, homes));
   return typeof value === 'number' || value instanceof ExactNumber ? numberText(value) : String(value);
+}
+
+/** A path of the project or the home by its variable, so that the policy is as good on another machine. */
+function placed(text: string, { project, home }: Homes): string {
+  for (const [name, root] of [['PROJECT', project] as const, ['HOME', home] as const]) {
+    if (root === undefined || !/^\/[^/]/.test(root)) continue;
+    if (text === root || text.startsWith(`${root}/`)) return `\${${name}}${literal(text.slice(root.length))}`;
+  }
+  return literal(text);
 }
 
 /** Variables are not put in: `$${` is a plain `${`. */

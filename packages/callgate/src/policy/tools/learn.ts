@@ -2,7 +2,7 @@ import { type CompiledPolicy, compilePolicy } from '../compile.ts';
 import { PolicyError } from '../document/issue.ts';
 import { callRules, callsOf, fieldRules, iso, isWritable, plain } from './learn-rules.ts';
 import { type Lesson, type Selection, selectLessons, type Target } from './learn-select.ts';
-import { commentText, exactName, type LearnedRule, many, ruleLines } from './learn-text.ts';
+import { commentText, exactName, type Homes, type LearnedRule, many, ruleLines } from './learn-text.ts';
 import type { LearnPlace } from './learn-values.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { ReplayCall, type Recorded } from './replay.ts';
@@ -17,7 +17,7 @@ export interface LearnOptions extends LearnPlace {
 export interface Learned {
   readonly text: string;
   readonly rules: number;
-  /** Recorded calls that the policy was learned from, and those that were left out, by reason. */
+  /** Recorded calls that the policy was learned from, and all other records, by reason: together they are those read. */
   readonly learned: number;
   readonly leftOut: ReadonlyMap<string, number>;
   readonly read: number;
@@ -46,7 +46,7 @@ export function learnPolicy(records: Iterable<Recorded>, options: LearnOptions):
   const rules = withIds(groups.flatMap((group) => group.rules));
   const learned = groups.reduce((sum, group) => sum + group.kept.reduce((calls, lesson) => calls + lesson.calls, 0), 0);
   const all = [...rules, ...extra];
-  const text = policyText(all, selection, learned, leftOut);
+  const text = policyText(all, selection, learned, leftOut, options);
   return { text, rules: all.length, learned, leftOut, read: selection.read };
 }
 
@@ -114,7 +114,10 @@ function fit(
   leftOut: Map<string, number>,
 ): void {
   const size = (rules: readonly LearnedRule[]): number =>
-    rules.reduce((sum, rule) => sum + ruleLines(rule).reduce((bytes, line) => bytes + 1 + 3 * line.length, 0), 0);
+    rules.reduce(
+      (sum, rule) => sum + ruleLines(rule, options).reduce((bytes, line) => bytes + 1 + 3 * line.length, 0),
+      0,
+    );
   const sized = groups.map((group) => ({ group, bytes: size(group.rules) })).toSorted((a, b) => a.bytes - b.bytes);
   let total = size(extra) + sized.reduce((sum, { bytes }) => sum + bytes, 0);
   const isLoading = (): boolean => {
@@ -218,6 +221,7 @@ function policyText(
   { first, last, read }: Selection,
   learned: number,
   leftOut: ReadonlyMap<string, number>,
+  homes: Homes,
 ): string {
   const span = first === undefined ? '' : `, ${iso(first)} to ${iso(last)}`;
   const lines = [
@@ -228,15 +232,19 @@ function policyText(
   if (reasons.length > 0) lines.push('# Left out:');
   for (const [why, count] of reasons) lines.push(`#   ${count}: ${commentText(why)}`);
   lines.push('version: 1', 'name: learned', 'default: deny');
-  lines.push(...(rules.length === 0 ? ['rules: []'] : ['rules:', ...rules.flatMap((rule) => ruleLines(rule))]));
+  lines.push(...(rules.length === 0 ? ['rules: []'] : ['rules:', ...rules.flatMap((rule) => ruleLines(rule, homes))]));
   return `${lines.join('\n')}\n`;
 }
 
 /** The rules as a policy of their own; undefined when they do not load. */
 function compiled(rules: readonly LearnedRule[], options: LearnOptions): CompiledPolicy | undefined {
-  const text = ['version: 1', 'default: deny', 'rules:', ...withIds(rules).flatMap((rule) => ruleLines(rule)), ''].join(
-    '\n',
-  );
+  const text = [
+    'version: 1',
+    'default: deny',
+    'rules:',
+    ...withIds(rules).flatMap((rule) => ruleLines(rule, options)),
+    '',
+  ].join('\n');
   const variables = { PROJECT: options.project, HOME: options.home };
   try {
     return compilePolicy([{ file: 'learned.yaml', text }], { variables, sha256: (of) => options.sha256(of) });
