@@ -1,21 +1,15 @@
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { doctorCommand } from './doctor.ts';
 import { testIo } from './test-io.ts';
+import { openPlace } from '../config/testing.ts';
 
-let base: string;
 let home: string;
 let cwd: string;
 beforeEach(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-doctor-')));
-  home = join(base, 'home');
-  cwd = join(base, 'project');
-  mkdirSync(cwd);
-  mkdirSync(home, { mode: 0o700 });
+  ({ home, cwd } = openPlace());
 });
-afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 interface Report {
   ok: boolean;

@@ -1,33 +1,20 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig, resolvePolicy, trustState } from '../config/index.ts';
 import { compileInForce } from '../gate/policy-in-force.ts';
 import { doctorCommand } from './doctor.ts';
 import { initCommand } from './init.ts';
 import { STARTER_CONFIG, STARTER_POLICY } from './starter.ts';
 import { testIo } from './test-io.ts';
+import { openPlace } from '../config/testing.ts';
 
 let base: string;
 let home: string;
 let cwd: string;
 beforeEach(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-init-')));
-  home = join(base, 'home');
-  cwd = join(base, 'project');
-  mkdirSync(cwd);
+  ({ base, home, cwd } = openPlace('later'));
 });
-afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 const io = () => testIo(cwd, { CALLGATE_HOME: home });
 const init = (...argv: string[]) => initCommand(argv, io());

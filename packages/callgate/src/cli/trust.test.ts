@@ -1,19 +1,16 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { trustState } from '../config/index.ts';
 import { testIo } from './test-io.ts';
 import { trustCommand } from './trust.ts';
+import { openPlace } from '../config/testing.ts';
 
 let base: string;
 let home: string;
 let cwd: string;
 beforeEach(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-trust-cli-')));
-  home = join(base, 'home');
-  cwd = join(base, 'project');
-  mkdirSync(cwd);
+  ({ base, home, cwd } = openPlace('later'));
   writeFileSync(
     join(cwd, 'callgate.yaml'),
     `evidence: { required: false }
@@ -33,7 +30,6 @@ rules:
 `,
   );
 });
-afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 const io = (answer?: string) => testIo(cwd, { CALLGATE_HOME: home }, answer);
 const state = () => trustState({ cwd, home });

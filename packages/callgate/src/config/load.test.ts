@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { CallgateError } from '../model/error.ts';
 import type { CommandServer, Config } from './config.ts';
 import { ConfigError } from './issues.ts';
@@ -11,19 +10,14 @@ import { policyVariables, resolvePolicy } from './policies.ts';
 import { readFileSet } from './project.ts';
 import { environmentName, SETTINGS } from './settings.ts';
 import { recordTrust } from './trust.ts';
+import { openPlace } from './testing.ts';
 
-let base: string;
 let home: string;
 let cwd: string;
 
 beforeEach(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-config-')));
-  home = join(base, 'home');
-  cwd = join(base, 'project');
-  mkdirSync(home, { mode: 0o700 });
-  mkdirSync(cwd);
+  ({ home, cwd } = openPlace());
 });
-afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 const atHome = (text: string) => writeFileSync(join(home, 'callgate.yaml'), text);
 const inProject = (text: string, name = 'callgate.yaml') => writeFileSync(join(cwd, name), text);

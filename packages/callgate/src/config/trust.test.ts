@@ -1,33 +1,18 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from './load.ts';
 import { resolvePolicy } from './policies.ts';
 import { readFileSet } from './project.ts';
 import { recordTrust, revokeTrust, trustPath, trustState } from './trust.ts';
+import { openPlace } from './testing.ts';
 
 let base: string;
 let home: string;
 let cwd: string;
 beforeEach(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-trust-')));
-  home = join(base, 'home');
-  cwd = join(base, 'project');
-  mkdirSync(home, { mode: 0o700 });
-  mkdirSync(cwd);
+  ({ base, home, cwd } = openPlace());
 });
-afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 const write = (name: string, text: string) => writeFileSync(join(cwd, name), text);
 const load = (env: Record<string, string> = {}) => loadConfig({ flags: {}, env, cwd, home });
