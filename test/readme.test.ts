@@ -124,7 +124,8 @@ describe('the shell blocks of the page run as they stand', () => {
     const client = bench.open(['sh', '-ec', blockWith(readme, 'callgate init ')], { cwd: project, env: env() });
     expect(await client.until(() => client.stderr.includes('running on stdio'))).toBe(true);
     await client.initialize();
-    expect(readdirSync(project).sort()).toEqual(['callgate.yaml', 'node_modules', 'note.txt', 'policy.yaml']);
+    const written = ['callgate.yaml', 'policy.test.yaml', 'policy.yaml'];
+    expect(readdirSync(project).sort()).toEqual([...written, 'node_modules', 'note.txt'].sort());
     expect(textOf(await client.call('read_text_file', { path: 'note.txt' }))).toBe('fine');
     expect(await isDenied(client, 'write_file', { path: 'note.txt', content: 'new' })).toBe(true);
     await client.close();

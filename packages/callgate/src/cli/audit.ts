@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { acceptRollback, verifyDirectory, type LogSource, type VerifiedLog } from '../evidence/index.ts';
+import { acceptRollback, readMark, verifyDirectory, type LogSource, type VerifiedLog } from '../evidence/index.ts';
 import { CallgateError } from '../model/error.ts';
-import { openSource } from './evidence-source.ts';
+import { NOTHING_YET, openSource } from './evidence-source.ts';
 import { EXIT, parseFlags, printable, type Io } from './terminal.ts';
 
 const FLAGS = {
@@ -39,6 +39,7 @@ export async function auditCommand(argv: readonly string[], io: Io): Promise<num
 async function verify(source: LogSource, values: Values, json: boolean, io: Io): Promise<number> {
   const against = readGiven(values['against'], io);
   const vkey = readGiven(values['vkey'], io)?.trim();
+  refuseEmpty(source);
   const report = await verifyDirectory({
     dir: source.dir,
     ...(source.place === undefined ? {} : { place: source.place }),
@@ -107,6 +108,18 @@ function readGiven(path: string | undefined, io: Io): string | undefined {
       cause,
     });
   }
+}
+
+/** Before the first call a home has no log, no mark and no keys. Where one of them is left, verifying tells what is lost. */
+function refuseEmpty({ dir, place }: LogSource): void {
+  if (place === undefined || readMark(place.markFile) !== undefined) return;
+  if (hasFiles(dir) || hasFiles(place.keysDir)) return;
+  throw new CallgateError('CG_EVIDENCE_NO_LOG', `Nothing is recorded yet in ${dir}.`, { remedy: NOTHING_YET });
+}
+
+function hasFiles(directory: string): boolean {
+  if (!existsSync(directory)) return false;
+  return readdirSync(directory, { recursive: true, withFileTypes: true }).some((entry) => !entry.isDirectory());
 }
 
 function readLogFile(source: LogSource, name: string): string {

@@ -5,6 +5,10 @@ import { evidencePlace, readHead, readMark, sealNow, type EvidencePlace, type Lo
 import { CallgateError } from '../model/error.ts';
 import { withHome, type Io } from './terminal.ts';
 
+/** What to do where no call was recorded. */
+export const NOTHING_YET =
+  'The log begins with the first session: put Callgate in front of a server with `callgate run -- <command>`.';
+
 /**
  * Which log a command reads: `--evidence`, else the configured directory, else the home's own. Keys, mark and index are
  * used only when it is the log of this home; what a gate has not sealed yet is sealed first.

@@ -5,6 +5,7 @@ import { loadConfig, resolvePolicy, trustState } from '../config/index.ts';
 import { compileInForce } from '../gate/policy-in-force.ts';
 import { doctorCommand } from './doctor.ts';
 import { initCommand } from './init.ts';
+import { policyTest } from './policy-test.ts';
 import { STARTER_CONFIG, STARTER_POLICY } from './starter.ts';
 import { testIo } from './test-io.ts';
 import { openPlace } from '../config/testing.ts';
@@ -29,9 +30,9 @@ describe('init', () => {
     const screen = io();
     expect(await initCommand([], screen)).toBe(0);
     expect(screen.out()).toMatch(
-      /^wrote callgate.yaml: .*\nwrote policy.yaml: .*\n\nNext, .*\n {2}callgate run -- npx /,
+      /^wrote callgate.yaml: .*\nwrote policy.yaml: .*\nwrote policy.test.yaml: .*\n\nNext, .*\n {2}callgate run -- npx /,
     );
-    expect(readdirSync(cwd)).toEqual(['callgate.yaml', 'policy.yaml']);
+    expect(readdirSync(cwd)).toEqual(['callgate.yaml', 'policy.test.yaml', 'policy.yaml']);
     const request = { flags: {}, env: {}, cwd, home };
     const config = await loadConfig(request);
     expect([config.trust, config.notices]).toEqual(['trusted', []]);
@@ -54,6 +55,18 @@ describe('init', () => {
     expect((await compileInForce(await loadConfig(flagged), flagged)).policy.usesRates).toBe(true);
   });
 
+  it.each([true, false])('writes cases that the policy passes, limits or not: %s', async (canLimit) => {
+    const screen = io();
+    await initCommand([], screen, async () => canLimit);
+    expect(screen.out()).toContain('callgate policy test policy.test.yaml, then callgate trust');
+    const tested = io();
+    expect(await policyTest([], tested)).toBe(0);
+    expect(tested.out()).toBe('ok: policy.yaml: 5 of 5 cases passed\n');
+    expect(await trustState({ cwd, home })).toBe('trusted');
+    writeFileSync(join(cwd, 'policy.test.yaml'), 'mine');
+    expect(await trustState({ cwd, home })).toBe('trusted');
+  });
+
   it('writes into the home with --global, and that is the policy of every directory', async () => {
     const screen = io();
     expect(await initCommand(['--global'], screen)).toBe(0);
@@ -65,11 +78,11 @@ describe('init', () => {
 
   it('writes into --dir, made if need be', async () => {
     expect(await init('--dir', 'a/b')).toBe(0);
-    expect(readdirSync(join(cwd, 'a/b'))).toEqual(['callgate.yaml', 'policy.yaml']);
+    expect(readdirSync(join(cwd, 'a/b'))).toEqual(['callgate.yaml', 'policy.test.yaml', 'policy.yaml']);
     expect(await trustState({ cwd: join(cwd, 'a/b'), home })).toBe('trusted');
   });
 
-  it.each(['callgate.yaml', 'policy.yaml'])('writes nothing when %s is there', async (name) => {
+  it.each(['callgate.yaml', 'policy.yaml', 'policy.test.yaml'])('writes nothing when %s is there', async (name) => {
     writeFileSync(join(cwd, name), 'mine');
     await expect(init()).rejects.toMatchObject({ code: 'CG_INIT_EXISTS' });
     expect(readdirSync(cwd)).toEqual([name]);

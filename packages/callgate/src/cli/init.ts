@@ -5,23 +5,32 @@ import { readFileSet } from '../config/project.ts';
 import { recordTrust } from '../config/trust.ts';
 import { CallgateError } from '../model/error.ts';
 import { databaseDriver } from '../state/database.ts';
-import { STARTER_CONFIG, STARTER_POLICY, withoutLimits } from './starter.ts';
+import { STARTER_CASES, STARTER_CONFIG, STARTER_POLICY, withoutLimits } from './starter.ts';
 import { EXIT, parseFlags, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 
-type NewFile = readonly [name: string, text: string, about: string];
+interface NewFile {
+  readonly name: string;
+  readonly text: string;
+  readonly about: string;
+  /** Whether it comes into force: what it says has to be trusted. */
+  readonly counts: boolean;
+}
 
 /** What to write: a first run has to work, so a rule that this Node cannot carry out is written as a comment. */
-function filesToWrite(canLimit: boolean): readonly NewFile[] {
+function filesToWrite(canLimit: boolean, isGlobal: boolean): readonly NewFile[] {
   const policy = canLimit ? STARTER_POLICY : withoutLimits(STARTER_POLICY);
+  const cases = { name: 'policy.test.yaml', text: STARTER_CASES, about: 'what they are to decide', counts: false };
   return [
-    ['callgate.yaml', STARTER_CONFIG, 'settings'],
-    ['policy.yaml', policy, 'the rules every call is judged by'],
+    { name: 'callgate.yaml', text: STARTER_CONFIG, about: 'settings', counts: true },
+    { name: 'policy.yaml', text: policy, about: 'the rules every call is judged by', counts: true },
+    ...(isGlobal ? [] : [cases]),
   ];
 }
 
 /**
- * `callgate init [--global] [--force] [--dir d]`: writes a config and a policy that load, and trusts what it wrote.
+ * `callgate init [--global] [--force] [--dir d]`: writes a config, a policy that loads and its cases,
+ * and trusts what it wrote.
  * `canLimit` says whether limits can be kept here.
  */
 export async function initCommand(
@@ -39,18 +48,18 @@ export async function initCommand(
   }
   const home = openHome(withHome(io, flags.values['home']));
   const directory = isGlobal ? home : resolve(io.cwd, flags.values['dir'] ?? '.');
-  const files = filesToWrite(await canLimit());
+  const files = filesToWrite(await canLimit(), isGlobal);
   const kept = writeAll(directory, files, flags.switches.has('force'));
   await trustWritten(directory, home, files);
   const show = (path: string) => (isGlobal ? path : relative(io.cwd, path) || path);
-  for (const [name, , about] of files) io.stdout.write(`wrote ${show(join(directory, name))}: ${about}\n`);
+  for (const { name, about } of files) io.stdout.write(`wrote ${show(join(directory, name))}: ${about}\n`);
   for (const path of kept) io.stdout.write(`kept  ${show(path)}: what was there before\n`);
   const policy = show(join(directory, 'policy.yaml'));
   io.stdout.write(`\nNext, look at the rules in ${policy}, then put Callgate in front of a server:\n`);
   io.stdout.write('  callgate run -- npx -y @modelcontextprotocol/server-filesystem .\n');
-  io.stdout.write(
-    `After changing ${policy}: callgate policy check ${policy}${isGlobal ? '' : ', then callgate trust'}\n`,
-  );
+  const cases = show(join(directory, 'policy.test.yaml'));
+  const after = isGlobal ? '' : `, callgate policy test ${cases}, then callgate trust`;
+  io.stdout.write(`After changing ${policy}: callgate policy check ${policy}${after}\n`);
   return EXIT.ok;
 }
 
@@ -58,7 +67,7 @@ export async function initCommand(
 function writeAll(directory: string, files: readonly NewFile[], force: boolean): string[] {
   mkdirSync(directory, { recursive: true });
   const present = files
-    .map(([name]) => join(directory, name))
+    .map(({ name }) => join(directory, name))
     .filter((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
   if (present.length > 0 && !force) {
     throw new CallgateError(
@@ -75,7 +84,7 @@ function writeAll(directory: string, files: readonly NewFile[], force: boolean):
     renameSync(path, backup);
     return backup;
   });
-  for (const [name, text] of files) {
+  for (const { name, text } of files) {
     const path = join(directory, name);
     const fresh = `${path}.${process.pid}.new`;
     rmSync(fresh, { force: true });
@@ -96,9 +105,10 @@ function freeName(path: string): string {
 async function trustWritten(directory: string, home: string, files: readonly NewFile[]): Promise<void> {
   const set = await readFileSet(directory, home);
   if (set === undefined) return;
+  const ours = files.filter(({ counts }) => counts);
   const isOurs =
-    set.files.length === files.length &&
-    set.files.every((file) => files.some(([name, text]) => name === file.name && text === file.text));
+    set.files.length === ours.length &&
+    set.files.every((file) => ours.some(({ name, text }) => name === file.name && text === file.text));
   if (isOurs) recordTrust(home, set, new Date());
 }
 

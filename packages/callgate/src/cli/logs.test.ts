@@ -53,6 +53,27 @@ describe('callgate logs and callgate audit', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+  it('says before the first call what to do for one', async () => {
+    const before = home;
+    home = join(root, 'fresh');
+    try {
+      mkdirSync(join(home, 'evidence'), { recursive: true, mode: 0o700 });
+      const { code, out, err } = await logs();
+      expect([code, out]).toEqual([0, '']);
+      expect(err).toMatch(/^callgate: no call is recorded yet\. .*`callgate run -- <command>`\.\n$/);
+      const verified = await audit('verify');
+      expect([verified.code, verified.out]).toEqual([1, '']);
+      expect(verified.err).toContain('Nothing is recorded yet in ');
+      // With a key there was a log.
+      mkdirSync(join(home, 'keys'));
+      writeFileSync(join(home, 'keys', 'log.key'), 'x', { mode: 0o600 });
+      expect((await audit('verify')).err).not.toContain('Nothing is recorded yet');
+    } finally {
+      home = before;
+    }
+    expect((await logs('--tool', 'nobody')).err).toBe('callgate: no call matches.\n');
+  });
+
   it('prints an aligned table, newest last', async () => {
     const { code, out, err } = await logs('--limit', '3');
     const lines = out.trimEnd().split('\n');

@@ -2,11 +2,12 @@ import {
   ArgumentReader,
   followCalls,
   queryCalls,
+  readHead,
   type CallFilter,
   type LoggedCall,
   type LogSource,
 } from '../evidence/index.ts';
-import { openSource, sealPending } from './evidence-source.ts';
+import { NOTHING_YET, openSource, sealPending } from './evidence-source.ts';
 import { countFlag, timeFlag } from './flag-values.ts';
 import { EXIT, flagValue, parseFlags, printable, table, type Io } from './terminal.ts';
 
@@ -49,7 +50,8 @@ export async function logsCommand(argv: readonly string[], io: Io): Promise<numb
   const filter = filterOf(values, Date.now());
   const source = await openSource(values, io);
   const calls = await queryCalls(source, filter);
-  const print = switches.has('json') ? printJson(source, io) : printTable(io);
+  const isEmpty = calls.length === 0 && readHead(source.dir) === undefined;
+  const print = switches.has('json') ? printJson(source, io) : printTable(io, isEmpty);
   print(calls);
   if (switches.has('follow')) await follow(source, filter, print, io);
   return EXIT.ok;
@@ -78,10 +80,11 @@ type Print = (calls: readonly LoggedCall[]) => void;
 
 const COLUMNS = ['time', 'server', 'tool', 'decision', 'rule', 'latency', 'status'];
 
-function printTable(io: Io): Print {
+function printTable(io: Io, isEmpty: boolean): Print {
   let isFirst = true;
   return (calls) => {
-    if (isFirst && calls.length === 0) io.stderr.write('callgate: no call matches.\n');
+    if (isFirst && calls.length === 0)
+      io.stderr.write(isEmpty ? `callgate: no call is recorded yet. ${NOTHING_YET}\n` : 'callgate: no call matches.\n');
     const rows = calls.map(rowOf);
     if (rows.length > 0) io.stdout.write(`${table(isFirst ? [COLUMNS, ...rows] : rows)}\n`);
     isFirst = false;

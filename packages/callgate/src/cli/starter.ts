@@ -43,6 +43,28 @@ rules:
       - redact: { classes: [secret] }
 `;
 
+/** The cases of the starter policy, which `init` writes beside it. */
+export const STARTER_CASES = `# What policy.yaml is to decide. Run it after each change: callgate policy test
+# docs/policy-questions.md says what a case may have; --coverage says what no case would notice.
+policy: ./policy.yaml
+cases:
+  - name: reading passes
+    call: { tool: read_file, args: { path: src/a.txt } }
+    expect: { effect: allow, rule: allow-reading }
+  - name: deleting is asked about
+    call: { tool: delete_file, args: { path: src/a.txt } }
+    expect: { effect: ask, rule: ask-before-deleting }
+  - name: a command that wipes a home is refused
+    call: { tool: run_command, args: { command: "rm -rf ~" } }
+    expect: { effect: deny, rule: no-destructive-commands }
+  - name: what no rule names is refused
+    call: { tool: write_file, args: { path: src/a.txt, content: text } }
+    expect: { effect: deny, rule: default }
+  - name: secrets in results are masked
+    call: { tool: read_file, result: text }
+    expect: { effect: allow, obligations: ["redact:strip-secrets"] }
+`;
+
 /** The callgate.yaml that `init` writes. Everything but the policy stands as a comment with its default. */
 export const STARTER_CONFIG = `# Settings of Callgate. Each line that is commented out shows the default.
 # docs/config.md explains them; \`callgate doctor --config-show\` shows what is in force and why.
