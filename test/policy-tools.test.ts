@@ -3,8 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Bench, CLI, peer } from './peers/gate.ts';
-import { RawClient } from './peers/raw-client.ts';
+import { Bench, CLI } from './peers/gate.ts';
 
 /** The built program, asked about policies as a person asks it. */
 let dir: string;
@@ -133,9 +132,7 @@ describe('policy explain --record', () => {
       'version: 1\nrules:\n  - { id: few, match: { tool: echo }, when: args.text == "short", effect: allow }\n',
     );
     try {
-      const server = [process.execPath, peer('echo-server.mjs'), '--record', bench.path('seen')];
-      const client = new RawClient(bench.gated(server, { name: 'fx' }), { env: bench.env, cwd: bench.dir });
-      await client.initialize();
+      const client = await bench.connect(bench.gated(bench.echo(), { name: 'fx' }));
       await client.request('tools/call', { name: 'echo', arguments: { text: 'long' } });
       await client.close();
       const record = (await bench.logs()).find(({ toolName }) => toolName === 'echo') as unknown as { id: string };
