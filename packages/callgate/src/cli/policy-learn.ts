@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { matchesName } from '../evidence/calls.ts';
-import { learnPolicy, type Learned } from '../policy/tools/learn.ts';
+import { learnPolicy, type Learned } from '../policy/tools/learn/learn.ts';
 import type { Recorded } from '../policy/tools/replay.ts';
 import { openSource } from './evidence-source.ts';
 import { timeFlag } from './flag-values.ts';

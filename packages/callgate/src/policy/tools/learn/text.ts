@@ -1,7 +1,7 @@
-import { ExactNumber } from '../../model/json.ts';
-import type { Numeric } from '../condition/numbers.ts';
-import type { Scalar } from './learn-shape.ts';
-import type { LearnPlace, Part, Seen } from './learn-values.ts';
+import { ExactNumber } from '../../../model/json.ts';
+import type { Numeric } from '../../condition/numbers.ts';
+import type { Scalar } from './shape.ts';
+import type { LearnPlace, Part, Seen } from './values.ts';
 
 /** What one rule of a learned policy says, before it is text. */
 export interface LearnedRule {

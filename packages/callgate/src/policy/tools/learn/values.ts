@@ -1,10 +1,10 @@
-import { isBelow } from '../../inspect/paths.ts';
-import { ExactNumber } from '../../model/json.ts';
-import type { Kind } from './learn-kinds.ts';
-import type { Scalar } from './learn-shape.ts';
-import { compareNumbers, type Numeric } from '../condition/numbers.ts';
-import { Unsure } from '../condition/truth.ts';
-import { lexicalPath } from '../condition/under.ts';
+import { isBelow } from '../../../inspect/paths.ts';
+import { ExactNumber } from '../../../model/json.ts';
+import type { Kind } from './kinds.ts';
+import type { Scalar } from './shape.ts';
+import { compareNumbers, type Numeric } from '../../condition/numbers.ts';
+import { Unsure } from '../../condition/truth.ts';
+import { lexicalPath } from '../../condition/under.ts';
 
 /** One value of a field, in how many calls it stood, and the first of them. */
 export interface Seen {

@@ -1,9 +1,9 @@
-import { ExactNumber } from '../../model/json.ts';
-import { kindOf } from './learn-kinds.ts';
-import { celPath, fieldText, type Leaf, type Scalar } from './learn-shape.ts';
-import type { Lesson, Target } from './learn-select.ts';
-import { exactName, type LearnedField, type LearnedRule, many } from './learn-text.ts';
-import { type LearnPlace, type Part, partsOf, type Seen } from './learn-values.ts';
+import { ExactNumber } from '../../../model/json.ts';
+import { kindOf } from './kinds.ts';
+import { celPath, fieldText, type Leaf, type Scalar } from './shape.ts';
+import type { Lesson, Target } from './select.ts';
+import { exactName, type LearnedField, type LearnedRule, many } from './text.ts';
+import { type LearnPlace, type Part, partsOf, type Seen } from './values.ts';
 
 const MOST_VALUES = 100;
 const MOST_TEXT = 500;

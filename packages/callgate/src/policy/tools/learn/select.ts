@@ -1,8 +1,8 @@
-import { decodeUtf8 } from '../../protocol/splice.ts';
-import { isCredential } from './learn-kinds.ts';
-import { shapeOf, type Shape } from './learn-shape.ts';
-import { exactName } from './learn-text.ts';
-import { damages, isParams, parseRecorded, type Recorded } from './replay.ts';
+import { decodeUtf8 } from '../../../protocol/splice.ts';
+import { isCredential } from './kinds.ts';
+import { shapeOf, type Shape } from './shape.ts';
+import { exactName } from './text.ts';
+import { damages, isParams, parseRecorded, type Recorded } from '../replay.ts';
 
 /** Calls that were alike to the letter: what a policy can be learned from. */
 export interface Lesson {

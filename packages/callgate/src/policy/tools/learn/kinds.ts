@@ -1,7 +1,7 @@
-import { scanSecrets } from '../../inspect/secrets.ts';
-import { secretKind } from '../../inspect/secret-names.ts';
-import { readUrl } from '../../inspect/urls/index.ts';
-import type { Scalar } from './learn-shape.ts';
+import { scanSecrets } from '../../../inspect/secrets.ts';
+import { secretKind } from '../../../inspect/secret-names.ts';
+import { readUrl } from '../../../inspect/urls/index.ts';
+import type { Scalar } from './shape.ts';
 
 /** How far the values of a field may be generalised. */
 export type Kind = 'path' | 'host' | 'exact' | 'prose' | 'number';

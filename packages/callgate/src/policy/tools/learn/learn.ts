@@ -1,11 +1,11 @@
-import { type CompiledPolicy, compilePolicy } from '../compile.ts';
-import { PolicyError } from '../document/issue.ts';
-import { callRules, callsOf, fieldRules, iso, isWritable, plain } from './learn-rules.ts';
-import { type Lesson, type Selection, selectLessons, type Target } from './learn-select.ts';
-import { commentText, exactName, type Homes, type LearnedRule, many, ruleLines } from './learn-text.ts';
-import type { LearnPlace } from './learn-values.ts';
-import { decodeUtf8 } from '../../protocol/splice.ts';
-import { ReplayCall, type Recorded } from './replay.ts';
+import { type CompiledPolicy, compilePolicy } from '../../compile.ts';
+import { PolicyError } from '../../document/issue.ts';
+import { callRules, callsOf, fieldRules, iso, isWritable, plain } from './rules.ts';
+import { type Lesson, type Selection, selectLessons, type Target } from './select.ts';
+import { commentText, exactName, type Homes, type LearnedRule, many, ruleLines } from './text.ts';
+import type { LearnPlace } from './values.ts';
+import { decodeUtf8 } from '../../../protocol/splice.ts';
+import { ReplayCall, type Recorded } from '../replay.ts';
 
 export interface LearnOptions extends LearnPlace {
   sha256(text: string): string;

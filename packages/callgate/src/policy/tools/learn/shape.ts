@@ -1,5 +1,5 @@
-import { ExactNumber, type Json } from '../../model/json.ts';
-import type { Numeric } from '../condition/numbers.ts';
+import { ExactNumber, type Json } from '../../../model/json.ts';
+import type { Numeric } from '../../condition/numbers.ts';
 
 /** A value that stands in arguments and holds no others. */
 export type Scalar = string | Numeric | boolean | null;

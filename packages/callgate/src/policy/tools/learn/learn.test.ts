@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../../model/json.ts';
-import { type CompiledPolicy, compilePolicy } from '../compile.ts';
+import type { Json } from '../../../model/json.ts';
+import { type CompiledPolicy, compilePolicy } from '../../compile.ts';
 import { learnPolicy, type Learned, type LearnOptions } from './learn.ts';
-import { ReplayCall, type Recorded } from './replay.ts';
-import { OPTIONS, type RecordedParts, recordOf } from '../testing.ts';
+import { ReplayCall, type Recorded } from '../replay.ts';
+import { OPTIONS, type RecordedParts, recordOf } from '../../testing.ts';
 
 const PLACE: LearnOptions = { project: '/project', home: '/home/user', sha256: (text) => OPTIONS.sha256(text) };
 
