@@ -6,6 +6,9 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 describe('sees recursive deletion however it is spelled', () => {
   it.each([
     'rm -rf /',
+    'ls | xargs --max-lines rm -rf',
+    'ls | xargs --max-lines=1 rm -rf',
+    'parallel --tag rm -rf {} ::: a',
     'rm -fr ~',
     'rm -r -f build',
     'rm --recursive build',

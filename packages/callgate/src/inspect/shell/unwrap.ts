@@ -215,7 +215,7 @@ function parallel(words: readonly ShellWord[]): Inner | undefined {
   const rest = skipOptions(words, {
     values: 'IjNnLdaPS',
     longs:
-      'jobs arg-file delay timeout colsep joblog results sshlogin sshloginfile wd workdir tmpdir retries halt tagstring env'.split(
+      'jobs arg-file delay timeout colsep joblog results sshlogin sshloginfile wd workdir tmpdir retries halt env'.split(
         ' ',
       ),
   });

@@ -110,7 +110,7 @@ export const WRAPPERS: ReadonlyMap<string, Wrapper> = new Map<string, Wrapper>([
     'xargs',
     {
       values: 'ILnPsdEaJRS',
-      longs: ['arg-file', 'delimiter', 'max-lines', 'max-args', 'max-procs', 'max-chars', 'process-slot-var'],
+      longs: ['arg-file', 'delimiter', 'max-args', 'max-procs', 'max-chars', 'process-slot-var'],
     },
   ],
   ['npx', { values: 'p', longs: ['package'], keeps: true }],
