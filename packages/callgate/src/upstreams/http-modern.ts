@@ -1,0 +1,147 @@
+import { readMessage, type Message } from '../protocol/message.ts';
+import { STRING } from '../protocol/scan.ts';
+import { quoted } from '../protocol/splice.ts';
+import { member, numberAt, stringAt } from '../protocol/tape.ts';
+import { decodeUtf8, encodeUtf8 } from '../protocol/text.ts';
+import { type Call, callOf, Calls, tape } from './http-calls.ts';
+import { headerValue } from './http-headers.ts';
+import { DeclaredHeaders } from './http-tools.ts';
+import type { Wire } from './http-wire.ts';
+import type { Link, LinkEvents } from './link.ts';
+
+/** Which of its params the name of a request is (2026-07-28, Streamable HTTP; tasks extension). */
+const NAMED_BY: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+};
+const HEADER_MISMATCH = -32020;
+const PASSED_ON = ['protocolVersion', 'clientInfo', 'clientCapabilities'].map(
+  (word) => `io.modelcontextprotocol/${word}`,
+);
+/** Pages of a list that the link asks for itself. */
+const MOST_PAGES = 20;
+/** A list that could not be had is not asked for again at every call. */
+const LIST_AGAIN_MS = 60_000;
+
+/** Speaks 2026-07-28: each request stands for itself, and tells in headers what it is. */
+export class ModernLink implements Link {
+  readonly #wire: Wire;
+  readonly #calls: Calls;
+  readonly #tools = new DeclaredHeaders();
+  /** Calls that wait for the list of tools, which is under way. */
+  #awaitingList: Call[] | undefined;
+  #listedAt = -Infinity;
+  #listed = 0;
+  /** Lists that were asked for from their beginning. */
+  readonly #firstPages = new WeakSet<Call>();
+  /** The request that is being sent, while the tape holds it. */
+  #inHand: Message | undefined;
+
+  constructor(wire: Wire, events: LinkEvents) {
+    this.#wire = wire;
+    this.#calls = new Calls(wire, events, {
+      ready: (call) => this.#ready(call),
+      answered: (call, message) => {
+        if (call.method === 'tools/list' && message.result >= 0)
+          this.#tools.learn(tape, message.result, this.#firstPages.has(call));
+        else if (call.method === 'tools/call' && message.error >= 0) this.#checkMismatch(message);
+      },
+      unfinished: () => false,
+      closed: () => undefined,
+    });
+  }
+
+  get isFull(): boolean {
+    return this.#calls.isFull;
+  }
+
+  /** Answers and most notifications have no way to a server of this era: they are dropped. */
+  send(bytes: Uint8Array, start: number, end: number): void {
+    const message = readMessage(tape, bytes, start, end);
+    if ('refused' in message) return;
+    if (message.kind === 'request') {
+      this.#inHand = message;
+      this.#calls.open(callOf(message, bytes.subarray(start, end)));
+      this.#inHand = undefined;
+    } else if (message.cancelled !== undefined) this.#calls.forget(message.cancelled, 0);
+  }
+
+  close(): Promise<void> {
+    this.#calls.close();
+    return Promise.resolve();
+  }
+
+  /** A call that had to wait is read again: the tape holds another message by now. */
+  #ready(call: Call): void {
+    const isInHand = this.#inHand !== undefined && this.#inHand.id === call.id;
+    const message = isInHand ? this.#inHand! : readMessage(tape, call.body, 0, call.body.length);
+    if ('refused' in message) return;
+    const tool = call.method === 'tools/call' ? message.name : undefined;
+    if (tool !== undefined && !this.#tools.knows(tool) && performance.now() - this.#listedAt > LIST_AGAIN_MS) {
+      return this.#askForTools(call, message);
+    }
+    this.#dispatch(call, message);
+  }
+
+  #dispatch(call: Call, message: Message): void {
+    const { method } = call;
+    const headers = this.#wire.postHeaders();
+    if (message.protocolVersion !== undefined)
+      headers.push('mcp-protocol-version', headerValue(message.protocolVersion));
+    headers.push('mcp-method', headerValue(method));
+    const source = Object.hasOwn(NAMED_BY, method) ? member(tape, message.params, NAMED_BY[method]!) : -1;
+    if (source >= 0 && tape.kinds[source] === STRING) headers.push('mcp-name', headerValue(stringAt(tape, source)));
+    if (method === 'tools/call') this.#tools.add(headers, message.name!, tape, message.args);
+    if (method === 'tools/list' && call.own === undefined && member(tape, message.params, 'cursor') < 0)
+      this.#firstPages.add(call);
+    call.headers = headers;
+    this.#calls.dispatch(call);
+  }
+
+  /** The server wants other headers than its list said: the list is asked for anew before the next call. */
+  #checkMismatch(message: Message): void {
+    const code = member(tape, message.error, 'code');
+    if (code < 0 || numberAt(tape, code) !== HEADER_MISMATCH) return;
+    this.#tools.forget();
+    this.#listedAt = -Infinity;
+  }
+
+  /** Asks for the list of tools in the name of the call that needs it. */
+  #askForTools(call: Call, message: Message): void {
+    if (this.#awaitingList !== undefined) return void this.#awaitingList.push(call);
+    this.#awaitingList = [call];
+    const meta = member(tape, message.params, '_meta');
+    const kept = PASSED_ON.flatMap((key) => {
+      const node = member(tape, meta, key);
+      return node < 0 ? [] : [`${quoted(key)}:${decodeUtf8(tape.bytes, tape.starts[node], tape.ends[node])}`];
+    });
+    this.#askForPage(`"_meta":{${kept.join(',')}}`, undefined, MOST_PAGES);
+  }
+
+  #askForPage(meta: string, cursor: string | undefined, pagesLeft: number): void {
+    const more = cursor === undefined ? '' : `,"cursor":${quoted(cursor)}`;
+    const id = `callgate-tools-${++this.#listed}`;
+    const body = encodeUtf8(`{"jsonrpc":"2.0","id":"${id}","method":"tools/list","params":{${meta}${more}}}`);
+    const asked = readMessage(tape, body, 0, body.length);
+    if ('refused' in asked) return this.#haveTools();
+    const page = callOf(asked, body, (answer) => {
+      const hasPage = answer !== undefined && answer.result >= 0;
+      const next = hasPage ? this.#tools.learn(tape, answer.result, cursor === undefined) : undefined;
+      if (next === undefined || pagesLeft <= 1) this.#haveTools();
+      else this.#askForPage(meta, next, pagesLeft - 1);
+    });
+    this.#calls.start(page);
+  }
+
+  /** The list came, or will not: the calls go with what is known. */
+  #haveTools(): void {
+    this.#listedAt = performance.now();
+    const waiting = this.#awaitingList ?? [];
+    this.#awaitingList = undefined;
+    for (const call of waiting) this.#ready(call);
+  }
+}
