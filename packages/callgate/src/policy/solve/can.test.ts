@@ -71,10 +71,10 @@ describe('can a call that fits a goal be allowed?', () => {
       'yes',
     ],
     [
-      'a way up that under sees',
+      'a way up out of what a path begins with',
       ' - { id: a, match: { tool: read }, args: { path: { under: [/safe] } }, effect: allow }',
       'args.path.startsWith("/etc")',
-      'unknown',
+      'yes',
     ],
     [
       'an array, where a rule looks at texts alone',

@@ -2,7 +2,7 @@ import type { Effect } from '../../model/decision.ts';
 import { compilePolicy } from '../compile.ts';
 import type { CompiledPolicy, CompileOptions } from '../compile-documents.ts';
 import type { CompiledRule } from '../rule.ts';
-import { type AnalysisOptions, expandOf } from './analysis.ts';
+import { type AnalysisOptions, asked } from './analysis.ts';
 import { search, type Witness } from './search.ts';
 
 /** Whether any call that fits a goal can have an effect. `unknown` is never "no". */
@@ -36,15 +36,11 @@ export function can(
   effect: Effect = 'allow',
 ): CanAnswer {
   const found = search({
+    ...asked(options),
     policies: [policy],
     goal,
-    expand: expandOf(options.compile),
+    towards: effect,
     wanted: ([outcome]) => outcome?.effect === effect,
-    mayFit: ({ rules }) =>
-      policy.defaultEffect === effect ||
-      rules.some((asked) => asked.some((rule) => (rule.effect ?? rule.onError) === effect)),
-    now: options.now,
-    withinMs: options.withinMs,
     most: 1,
   });
   const [witness] = found.witnesses;

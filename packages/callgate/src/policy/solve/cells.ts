@@ -4,71 +4,83 @@ import { Unsure } from '../condition/truth.ts';
 import type { Hint } from './hints.ts';
 import { Unmodelled } from './pattern-parts.ts';
 import { Algebra, type Deadline, exampleOf, type Regular, TooLarge } from './regular.ts';
+import { parted, type Region } from './regions.ts';
 
 /** Values of one field, one of each kind that the atoms on it tell apart; undefined is "missing". */
 export interface Cells {
   readonly values: readonly (Json | undefined)[];
-  /** False when a kind may have been overlooked: then nothing is proven. */
-  readonly isComplete: boolean;
+  /** Those of which kinds of texts may have been overlooked: nothing is proven of them. */
+  readonly unread: ReadonlySet<Hint>;
 }
 
 const MOST_REGIONS = 256;
+const MOST_SINGLES = 32;
+/** How often the clock is asked while the texts of one field are told apart. */
+const MOST_WORK = 600;
 
 /** The kinds of values of a field, by the hints of all atoms that look at it. */
-export function cellsOf(hints: readonly Hint[], deadline?: Deadline): Cells {
-  const texts = textCells(hints, deadline);
+export function cellsOf(hints: readonly Hint[], deadline?: Deadline, work = MOST_WORK): Cells {
+  const texts = textCells(hints, deadline, work);
   const numbers = numberCells(hints.flatMap((hint) => hint.numbers));
-  const samples = hints.flatMap((hint) => hint.samples);
+  const known = new Set<Json>(texts.values);
+  const samples = new Set(hints.flatMap((hint) => hint.samples).filter((sample) => !known.has(sample)));
   const scalars: Json[] = [...texts.values, ...numbers, true, false, null];
   const empty = Object.create(null) as { readonly [key: string]: Json };
   // In `args` a list is what its elements are, in `when` it is of the wrong type. Longer ones are put together from these.
   const lists = [...scalars, empty].map((value): Json => [value]);
-  return { values: [...scalars, ...samples, undefined, ...lists, [], empty], isComplete: texts.isComplete };
-}
-
-/** The kinds of names: of texts that are not empty. */
-export function nameCells(
-  hints: readonly Hint[],
-  deadline?: Deadline,
-): { readonly values: readonly string[]; readonly isComplete: boolean } {
-  return textCells(hints, deadline, true);
+  return { values: [...scalars, ...samples, undefined, ...lists, [], empty], unread: texts.unread };
 }
 
 /** Splits all texts by each language in turn; what stays has an example. */
 function textCells(
   hints: readonly Hint[],
   deadline: Deadline | undefined,
-  areNames = false,
-): { readonly values: readonly string[]; readonly isComplete: boolean } {
-  const algebra = new Algebra(deadline);
-  let isComplete = true;
-  const whole = areNames ? algebra.then(algebra.any, algebra.all) : algebra.all;
-  let regions: { readonly language: Regular; readonly example: string }[] = [{ language: whole, example: 'x' }];
-  const makers = hints.flatMap((hint) => [
-    ...hint.languages,
-    ...hint.texts.map(
-      (text) =>
-        (into: Algebra): Regular =>
-          into.text(text),
-    ),
-  ]);
-  for (const make of makers) {
-    try {
-      const by = make(algebra);
-      const split = regions.flatMap(({ language }) =>
-        [algebra.and(language, by), algebra.and(language, algebra.not(by))].flatMap((part) => {
-          const example = exampleOf(algebra, part);
-          return example === undefined ? [] : [{ language: part, example }];
-        }),
-      );
-      if (split.length > MOST_REGIONS) throw new TooLarge(`more than ${MOST_REGIONS} kinds of texts`);
-      regions = split;
-    } catch (error) {
-      if (!(error instanceof Unmodelled) && !(error instanceof TooLarge)) throw error;
-      isComplete = false;
+  work: number,
+): { readonly values: readonly string[]; readonly unread: ReadonlySet<Hint> } {
+  let left = work;
+  const algebra = new Algebra(() => {
+    deadline?.();
+    if (left-- <= 0) throw new TooLarge('the texts of a field take too long to be told apart');
+  });
+  const unread = new Set<Hint>();
+  let regions: readonly Region[] = [{ language: algebra.all, example: 'x' }];
+  for (const hint of hints) {
+    const makers = [
+      ...hint.languages,
+      ...hint.texts.map(
+        (text) =>
+          (into: Algebra): Regular =>
+            into.text(text),
+      ),
+    ];
+    for (const make of makers) {
+      try {
+        const split = parted(algebra, regions, make(algebra));
+        if (split.length > MOST_REGIONS) throw new TooLarge(`more than ${MOST_REGIONS} kinds of texts`);
+        regions = split;
+      } catch (error) {
+        if (!(error instanceof Unmodelled) && !(error instanceof TooLarge)) throw error;
+        unread.add(hint);
+      }
     }
   }
-  return { values: regions.map(({ example }) => example), isComplete };
+  return { values: [...new Set([...regions.map(({ example }) => example), ...singleTexts([...unread])])], unread };
+}
+
+/** One text of each language alone, where they were not told apart. */
+function singleTexts(hints: readonly Hint[]): readonly string[] {
+  return hints.flatMap(({ languages, texts }) => {
+    const found = languages.slice(0, MOST_SINGLES).map((make) => {
+      try {
+        const algebra = new Algebra();
+        return exampleOf(algebra, make(algebra), 1_000);
+      } catch (error) {
+        if (!(error instanceof Unmodelled) && !(error instanceof TooLarge)) throw error;
+        return undefined;
+      }
+    });
+    return [...texts, ...found.filter((text) => text !== undefined)];
+  });
 }
 
 /** Each bound, one number between two neighbours, and one beyond each end. */

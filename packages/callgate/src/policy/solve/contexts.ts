@@ -1,7 +1,7 @@
 import type { Annotations } from '../../model/call.ts';
 import { HINTS } from '../document/annotations.ts';
 import type { CompiledRule } from '../rule.ts';
-import type { CallContext } from './problem.ts';
+import type { CallContext } from './trial.ts';
 
 /** Principals, annotations and times worth trying for a policy; the first is the plainest. */
 export function contextsOf(rules: readonly CompiledRule[], goal: CompiledRule | undefined): readonly CallContext[] {
@@ -12,6 +12,11 @@ export function contextsOf(rules: readonly CompiledRule[], goal: CompiledRule | 
   const asksAnnotations = /annotations|intent/.test(text);
   const asksTime = /schedule|hour\(|minute\(|weekday\(/.test(text);
   const labels = /labels/.test(text) ? [[], [...new Set(quotedIn(text))]] : [[]];
+  // Inspected, and nothing seen; nothing called before.
+  const usual: CallContext = {
+    ...(/\b(?:findings|threat)\b/.test(text) ? { findings: () => [] } : {}),
+    ...(/\bcount\(/.test(text) ? { history: () => 0 } : {}),
+  };
   const contexts: CallContext[] = [];
   for (const set of roleSets.slice(0, 12)) {
     const principal = { id: 'agent', roles: set, chain: [], assurance: 'same-user' } as const;
@@ -22,12 +27,36 @@ export function contextsOf(rules: readonly CompiledRule[], goal: CompiledRule | 
             principal,
             labels: tags,
             session: 's',
+            ...usual,
             ...(time === undefined ? {} : { time }),
             ...(annotations === undefined ? {} : { annotations }),
           });
   }
-  return contexts;
+  const [plainest] = contexts;
+  return plainest === undefined ? contexts : [...contexts, ...oddities(text).map((odd) => ({ ...plainest, ...odd }))];
 }
+
+/** What a call can say of itself beside roles, labels, annotations and time, one thing each. */
+function oddities(text: string): readonly CallContext[] {
+  const out: CallContext[] = [];
+  const literals = [...new Set(quotedIn(text))].slice(0, MOST_LITERALS);
+  if (/\bintent\b/.test(text)) out.push(...INTENTS.map((intent) => ({ intent })));
+  if (/\bcount\(/.test(text)) out.push({ history: () => MANY });
+  if (/\b(?:findings|threat)\b/.test(text))
+    for (const word of literals)
+      out.push({ findings: () => [{ rule: word, class: word, pointer: '/args', confidence: 1 }] });
+  if (/\bprincipal\.(?:chain|id|user|agent)\b/.test(text)) {
+    const principal = { id: 'agent', roles: [], assurance: 'same-user' } as const;
+    out.push({ principal: { ...principal, chain: ['other'] } });
+    for (const word of literals)
+      out.push({ principal: { ...principal, id: word, user: word, agent: word, chain: [] } });
+  }
+  return out;
+}
+
+const MOST_LITERALS = 24;
+const MANY = 1_000_000;
+const INTENTS = ['read', 'create', 'update', 'delete', 'query', 'unknown'] as const;
 
 const ANNOTATIONS: readonly (Annotations | undefined)[] = [
   undefined,

@@ -1,5 +1,5 @@
 import type { CompiledPolicy } from '../compile-documents.ts';
-import { type AnalysisOptions, expandOf } from './analysis.ts';
+import { type AnalysisOptions, asked } from './analysis.ts';
 import { search, type Witness } from './search.ts';
 
 /** Calls that two policies decide differently. */
@@ -17,11 +17,9 @@ const MOST_CHANGES = 64;
 export function differences(before: CompiledPolicy, after: CompiledPolicy, options: AnalysisOptions): Differences {
   if (before.hash === after.hash) return { witnesses: [], isComplete: true, why: [] };
   const found = search({
+    ...asked(options),
     policies: [before, after],
-    expand: expandOf(options.compile),
     wanted: ([a, b]) => a?.effect !== b?.effect,
-    now: options.now,
-    withinMs: options.withinMs,
     most: MOST_CHANGES,
   });
   // Rules look at every spelling of a URI; the examples tried have one.

@@ -11,10 +11,41 @@ export function languageOf(source: string, algebra: Algebra): Regular {
   return found(algebra, readPattern(source));
 }
 
+/**
+ * The same as if places were nowhere: for examples, of which the engine has to say whether they match.
+ * @throws Unmodelled for what `readPattern` does not read
+ */
+export function looseLanguageOf(source: string, algebra: Algebra): Regular {
+  return plain(algebra, withoutPlaces(readPattern(source)));
+}
+
+function withoutPlaces(part: Part): Part {
+  switch (part.kind) {
+    case 'place':
+      return { kind: 'sequence', parts: [] };
+    case 'sequence':
+      return { ...part, parts: part.parts.map(withoutPlaces) };
+    case 'choice':
+      return { ...part, options: part.options.map(withoutPlaces) };
+    case 'repeat':
+      return { ...part, of: withoutPlaces(part.of) };
+    default:
+      return part;
+  }
+}
+
 /** The texts that hold the part somewhere: each alternative with what may stand before and after it. */
 function found(algebra: Algebra, part: Part): Regular {
   if (part.kind === 'choice') return algebra.or(...part.options.map((option) => found(algebra, option)));
   const parts = flat(part);
+  for (const index of new Set([0, parts.length - 1])) {
+    const edge = parts[index];
+    // `(^|x)a` is `^a|xa`.
+    if (edge?.kind === 'choice' && parts.length > 1 && edge.options.some(holdsPlace))
+      return algebra.or(
+        ...edge.options.map((option) => found(algebra, { kind: 'sequence', parts: parts.with(index, option) })),
+      );
+  }
   let from = 0;
   let to = parts.length;
   let before: Regular = algebra.all;
@@ -31,6 +62,10 @@ function found(algebra: Algebra, part: Part): Regular {
   }
   const inner = parts.slice(from, to).map((one, index, all) => plain(algebra, one, all[index - 1], all[index + 1]));
   return algebra.sequence([before, ...inner, after]);
+}
+
+function holdsPlace(part: Part): boolean {
+  return flat(part).some(({ kind }) => kind === 'place');
 }
 
 /** What may stand before a place at the beginning; `next` are the characters that may follow it. */

@@ -1,33 +1,21 @@
-import type { Call } from '../../model/call.ts';
+import type { Effect } from '../../model/decision.ts';
 import type { Json } from '../../model/json.ts';
 import type { Atom, ConditionTree } from '../condition/atoms.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
-import type { Combine, MatcherDoc } from '../document/document-types.ts';
+import type { Combine } from '../document/document-types.ts';
 import { uriForms } from '../condition/uri.ts';
-import type { FieldPath } from '../condition/field.ts';
 import type { CompiledRule } from '../rule.ts';
-import { matchesNames, type Named, type Names } from '../target.ts';
-import { Unsure } from '../condition/truth.ts';
-import { cellsOf, nameCells } from './cells.ts';
-import { type Expand, type Hint, hintOfExpression, hintOfMatcher, opaqueHint } from './hints.ts';
-import { languageOf } from './pattern-language.ts';
-import { globLanguage } from './glob-language.ts';
-import type { Algebra, Deadline, Regular } from './regular.ts';
-
-/** The answer of an atom: an error counts apart. */
-export type Answer = true | false | 'error';
-
-/** Something that calls of one name can differ in. */
-export interface Variable {
-  readonly id: string;
-  /** Of a field: values that the exact atoms tell apart. Of an atom that is not worked out: what it might answer. */
-  readonly options: readonly Option[];
-}
-export interface Option {
-  /** Examples; none for an atom that is not worked out. */
-  readonly values: readonly (Json | undefined)[];
-  readonly answers: ReadonlyMap<string, Answer>;
-}
+import { coversMethod, matchesNames, type Named } from '../target.ts';
+import { openHints } from './atom-hints.ts';
+import { cellsOf } from './cells.ts';
+import { contextsOf } from './contexts.ts';
+import { type Fields, openFields, openVariable, type RootsOf } from './fields.ts';
+import type { Gap, NamedAtom } from './gaps.ts';
+import type { Expand, Hint } from './hints.ts';
+import { likelyNames, type NameFact, nameKinds, type NameQuestion, type Towards } from './names.ts';
+import type { Deadline } from './regular.ts';
+import { type Answer, answer, type CallContext, callWith, keyOf, nameAtoms } from './trial.ts';
+import type { Option, Variable } from './variable.ts';
 
 /** All that is asked about calls of one server and one name. */
 export interface Problem {
@@ -35,70 +23,184 @@ export interface Problem {
   /** The rules of each policy that concern these names, in the order they are asked. */
   readonly rules: readonly (readonly CompiledRule[])[];
   readonly variables: readonly Variable[];
+  /** By a variable's id: those that are about the same value. */
+  readonly mates: ReadonlyMap<string, readonly string[]>;
   /** The variable of an atom; undefined where the names alone answer it. */
   variableOf(atom: Atom): Variable | undefined;
   /** Answered by the names alone. */
   answerOf(atom: Atom): Answer;
   /** Fields whose values no variable fixes, and values to try for them. */
   readonly loose: ReadonlyMap<string, readonly (Json | undefined)[]>;
-  readonly isComplete: boolean;
-  /** Whether every kind of name has a problem of its own. */
-  readonly namesAreComplete: boolean;
-  /** Whether a goal that the names of this problem rule out is ruled out for all names of its kind. */
-  readonly rulesOutAll: boolean;
+  readonly contexts: readonly CallContext[];
+  /** Where a call can only be of interest if one of these matches or cannot be told: the rules that changed. */
+  readonly changed: readonly CompiledRule[] | undefined;
+  /** Why a kind of call of these names may have been overlooked. */
+  readonly gaps: readonly Gap[];
 }
 
 const NAME_FACTS: ReadonlySet<string> = new Set(['tool', 'prompt', 'resource', 'server', 'method', 'direction']);
 const SEVERITY: Readonly<Record<string, number>> = { deny: 3, ask: 2, defer: 1, allow: 0 };
-/** As many examples of one kind of value are kept: others may do where one does not. */
-const MOST_EXAMPLES = 12;
-const MOST_OPTIONS = 4_096;
-const MOST_LISTS = 48;
+const MOST_LOOSE = 48;
+const LITTLE_WORK = 60;
 
-/** One problem for each kind of call that the rules and the goal tell apart by its names. */
-export function* problemsOf(
-  policies: readonly CompiledPolicy[],
-  goal: CompiledRule | undefined,
-  expand: Expand,
-  deadline: Deadline,
-): Generator<Problem> {
+/** What questions about all calls are sorted by. */
+export interface Question {
+  readonly policies: readonly CompiledPolicy[];
+  readonly goal?: CompiledRule | undefined;
+  readonly expand: Expand;
+  /** Where a root of `under` really is; without it nothing is proven of `under`. */
+  readonly rootsOf?: RootsOf | undefined;
+  /** The effect that calls of the one policy are looked for with; undefined for any other question. */
+  readonly towards?: Effect | undefined;
+}
+
+/** The problems of a question: one for each kind of call that rules and goal tell apart by its names. */
+export interface Problems {
+  /** Of names worth trying first, everything about one field judged by the real operators, on examples. */
+  likely(deadline: Deadline): Generator<Problem>;
+  /** Of all kinds of names, everything that is not worked out left open; why kinds may be missing goes to `gaps`. */
+  all(deadline: Deadline, gaps: (gap: Gap) => void): Generator<Problem>;
+}
+
+/** Sorts calls by what a question tells apart. */
+export function openProblems(question: Question): Problems {
+  const { policies, goal } = question;
   const rules = [...policies.flatMap((policy) => policy.rules), ...(goal === undefined ? [] : [goal])];
-  for (const rule of rules) name(rule);
-  const hints = openHints(expand);
-  const factHints = rules.flatMap((rule) => rule.atoms.map((atom) => hints(rule, atom)));
-  const namesOf = (fact: 'server' | 'tool' | 'prompt' | 'resource'): ReturnType<typeof nameCells> => {
-    const written = rules.map((rule) => rule.target[fact]).filter((names) => names !== undefined);
-    const asked = factHints.filter(({ fields }) => fields.some((field) => field.length === 1 && field[0] === fact));
-    return nameCells([...written.map(hintOfNames), ...asked], deadline);
+  for (const [index, policy] of policies.entries()) for (const rule of policy.rules) nameAtoms(rule, index);
+  if (goal !== undefined) nameAtoms(goal, 0);
+  const changed =
+    policies.length === 2 ? changedRules(policies[0] as CompiledPolicy, policies[1] as CompiledPolicy) : undefined;
+  const setting: Setting = {
+    hints: openHints(question.expand),
+    contexts: contextsOf(rules, goal),
+    fields: openFields(question.rootsOf),
+    changed,
   };
-  const servers = namesOf('server');
-  // A goal that asks neither for the server nor for this kind of name says the same of all of them.
-  const goalHints = goal?.atoms.map((atom) => hints(goal, atom)) ?? [];
-  const goalAsks = (fact: string): boolean =>
-    goal === undefined ||
-    goalHints.some(({ fields }) => fields.length === 0 || fields.some(([first]) => first === fact));
-  for (const [kind, method, key] of KINDS) {
-    const names = namesOf(kind);
-    const isPlain = kind !== 'resource' || (names.values.every(hasOneSpelling) && rules.every(namesPlainly));
-    for (const server of servers.values) {
-      for (const name of names.values) {
-        const named: Named = { direction: 'call', server, method, [key]: name };
-        yield problemOf(policies, goal, named, {
-          hints,
-          deadline,
-          goalAsksNames: goalAsks('server') || goalAsks(kind),
-          namesAreComplete: servers.isComplete && names.isComplete && isPlain,
-        });
+  const towards = towardsOf(question);
+  const atomsOn = (fact: NameFact, of: readonly CompiledRule[]): readonly NamedAtom[] =>
+    of.flatMap((rule) =>
+      rule.atoms
+        .map((atom) => ({ rule, atom, hint: setting.hints(rule, atom) }))
+        .filter(({ hint }) => hint.fields.some((field) => field.length === 1 && field[0] === fact)),
+    );
+  const isRuledOut = (named: Named): boolean => {
+    const said = ask(
+      goal?.tree,
+      {
+        variableOf: (atom) => (isByNames(setting, goal, atom) ? undefined : OPEN),
+        answerOf: (atom) => answer(goal as CompiledRule, atom, callWith(named, [])),
+      },
+      new Map(),
+    );
+    return said === false || said === 'error';
+  };
+  const questionOf = (
+    fact: NameFact,
+    concerned: readonly CompiledRule[],
+    deadline: Deadline,
+    ruledOut: (name: string) => boolean,
+  ): NameQuestion => ({
+    fact,
+    rules: concerned,
+    goalAtoms: atomsOn(fact, goal === undefined ? [] : [goal]),
+    ruleAtoms: atomsOn(fact, concerned),
+    isRuledOut: ruledOut,
+    deadline,
+  });
+  function* names(deadline: Deadline, isLikely: boolean, gaps: (gap: Gap) => void): Generator<Named> {
+    const all = policies.flatMap((policy) => policy.rules);
+    const servers = nameKinds(questionOf('server', all, deadline, () => false));
+    servers.gaps.forEach(gaps);
+    for (const [fact, method, key] of KINDS) {
+      for (const server of servers.values) {
+        const named = (text: string): Named => ({ direction: 'call', server, method, [key]: text });
+        const concerned = all.filter(
+          ({ target }) =>
+            target.directions.has('call') &&
+            target.server?.test(server) !== false &&
+            coversMethod(target, 'call', method),
+        );
+        const asked = {
+          ...questionOf(fact, concerned, deadline, (text) => isRuledOut(named(text))),
+          towards,
+          ...(changed === undefined ? {} : onlyOf(changed, concerned, fact)),
+        };
+        if (isLikely) {
+          const isOfInterest = (rule: CompiledRule): boolean =>
+            changed?.has(rule) ??
+            (question.towards === undefined || (rule.effect ?? rule.onError) === question.towards);
+          for (const text of likelyNames(asked, isOfInterest)) yield named(text);
+          continue;
+        }
+        if (changed !== undefined && !concerned.some((rule) => changed.has(rule))) continue;
+        const kinds = nameKinds(asked);
+        kinds.gaps.forEach(gaps);
+        if (fact === 'resource' && !(kinds.values.every(hasOneSpelling) && rules.every(namesPlainly)))
+          gaps({ text: 'resources can be spelled in several ways' });
+        yield* kinds.values.map(named);
       }
     }
   }
+  return {
+    *likely(deadline) {
+      for (const named of names(deadline, true, () => undefined))
+        yield problemOf(question, named, setting, deadline, true);
+    },
+    *all(deadline, gaps) {
+      for (const named of names(deadline, false, gaps)) yield problemOf(question, named, setting, deadline, false);
+    },
+  };
 }
+
+const OPEN: Variable = { id: '', options: [] };
 
 const KINDS = [
   ['tool', 'tools/call', 'tool'],
   ['prompt', 'prompts/get', 'prompt'],
   ['resource', 'resources/read', 'uri'],
 ] as const;
+
+/** Where one effect is looked for, unless rules without an effect could lead to it by an error in their condition. */
+function towardsOf({ policies, towards }: Question): Towards | undefined {
+  const [policy] = policies;
+  if (towards === undefined || policy === undefined || policies.length !== 1) return undefined;
+  const isMixed =
+    towards !== 'allow' && policy.rules.some((rule) => rule.effect === undefined && rule.condition !== undefined);
+  return isMixed
+    ? undefined
+    : { effect: towards, isDefault: policy.defaultEffect === towards, combine: policy.combine };
+}
+
+/** Only names of rules that changed matter, where each of those that concern this kind of call goes by names. */
+function onlyOf(
+  changed: ReadonlySet<CompiledRule>,
+  concerned: readonly CompiledRule[],
+  fact: NameFact,
+): { readonly only?: ReadonlySet<CompiledRule> } {
+  const touched = concerned.filter((rule) => changed.has(rule));
+  return touched.every(({ target }) => target[fact] !== undefined) ? { only: changed } : {};
+}
+
+/** The rules that only one of two policies has; undefined where more than rules may differ. */
+function changedRules(before: CompiledPolicy, after: CompiledPolicy): ReadonlySet<CompiledRule> | undefined {
+  if (before.combine !== after.combine || before.defaultEffect !== after.defaultEffect) return undefined;
+  const [old, next] = [before, after].map(({ rules }) => rules.map((rule) => [textOf(rule), rule] as const));
+  const texts = [old, next].map((list) => new Set((list ?? []).map(([text]) => text)));
+  const common = [old, next].map((list, at) =>
+    (list ?? []).filter(([text]) => texts[1 - at]?.has(text)).map(([text]) => text),
+  );
+  if (common[0]?.join('\n') !== common[1]?.join('\n')) return undefined;
+  const isChanged = ([text, rule]: readonly [string, CompiledRule]): boolean =>
+    // Who has a role is written beside the rules.
+    !(texts[0]?.has(text) === true && texts[1]?.has(text) === true) ||
+    rule.target.roles !== undefined ||
+    rule.atoms.some((atom) => atom.text.includes('roles'));
+  return new Set([...(old ?? []), ...(next ?? [])].filter(isChanged).map(([, rule]) => rule));
+}
+
+function textOf(rule: CompiledRule): string {
+  return JSON.stringify([rule.name, rule.doc]);
+}
 
 /** A URI is judged by all its spellings; one of a kind says nothing of those of its kind that have more. */
 const hasOneSpelling = (uri: string): boolean => uriForms(uri).length === 1;
@@ -109,89 +211,30 @@ function namesPlainly({ target: { resource }, atoms }: CompiledRule): boolean {
   return [...written, ...asked].every((text) => !/[%\\]|\.\./.test(text));
 }
 
-function hintOfNames(names: Names): Hint {
-  // A list means any of: one language, or n globs would make up to 2^n kinds of names.
-  const anyOf = (algebra: Algebra): Regular =>
-    algebra.or(
-      ...[...names.exact].map((exact) => algebra.text(exact)),
-      ...names.patterns.map(({ kind, source }) =>
-        kind === 'glob' ? globLanguage(source, algebra) : languageOf(source, algebra),
-      ),
-    );
-  return { ...opaqueHint(), languages: [anyOf] };
-}
-
-/** What each atom looks at, worked out once. */
-function openHints(expand: Expand): (rule: CompiledRule, atom: Atom) => Hint {
-  const known = new Map<string, Hint>();
-  return (rule, atom) => {
-    const key = keyOf(atom);
-    let hint = known.get(key);
-    if (hint === undefined) known.set(key, (hint = hintOf(rule, atom, expand)));
-    return hint;
-  };
-}
-
-/**
- * Atoms that say the same are one, if they are asked alike: of what is many, an allow rule wants every one, and any other rule
- * one.
- */
-export function keyOf(atom: Atom): string {
-  const known = KEYS.get(atom);
-  if (known === undefined) throw new Error(`an atom of no rule: ${atom.text}`);
-  return known;
-}
-
-const KEYS = new WeakMap<Atom, string>();
-
-function name(rule: CompiledRule): void {
-  for (const atom of rule.atoms)
-    KEYS.set(atom, `${rule.effect === 'allow' ? 'every' : 'one'} ${String(atom.path[2] ?? '')} ${atom.text}`);
-}
-
-function hintOf(rule: CompiledRule, atom: Atom, expand: Expand): Hint {
-  const [, , part, field] = atom.path;
-  try {
-    if (part === 'args' && typeof field === 'string') {
-      const matcher = rule.doc.args?.[field];
-      if (matcher !== undefined) return hintOfMatcher(field, matcher, expand);
-    }
-    if (part === 'when' && typeof rule.doc.when === 'string') return hintOfExpression(atom.text, expand);
-    const mapped = part === 'when' ? comparison(rule.doc.when, atom.path.slice(3)) : undefined;
-    if (mapped !== undefined) return hintOfMatcher(mapped.field, mapped.matcher, expand);
-  } catch {
-    // What cannot be read again is an atom of which nothing is known.
-  }
-  return opaqueHint();
-}
-
-/** `{ field: args.a, op: ge, value: 5 }` of a mapping. */
-function comparison(
-  when: unknown,
-  path: readonly (string | number)[],
-): { readonly field: string; readonly matcher: MatcherDoc } | undefined {
-  let at = when;
-  for (const key of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) break;
-    at = (at as Record<string | number, unknown>)[key];
-  }
-  const { field, op, value } = (at ?? {}) as { field?: unknown; op?: unknown; value?: unknown };
-  if (typeof field !== 'string' || typeof op !== 'string' || !field.startsWith('args.')) return undefined;
-  return { field: field.slice(5), matcher: { [op]: value } as MatcherDoc };
+/** Whether the names of a call answer an atom; they do where it asks for `http`, which calls of MCP have not. */
+function isByNames({ hints }: Setting, rule: CompiledRule | undefined, atom: Atom): boolean {
+  if (rule === undefined) return false;
+  const { fields } = hints(rule, atom);
+  return (
+    fields.length > 0 &&
+    fields.every(([first, ...rest]) => first === 'http' || (rest.length === 0 && NAME_FACTS.has(first as string)))
+  );
 }
 
 interface Setting {
-  readonly goalAsksNames: boolean;
   readonly hints: (rule: CompiledRule, atom: Atom) => Hint;
-  readonly deadline: Deadline;
-  readonly namesAreComplete: boolean;
+  readonly contexts: readonly CallContext[];
+  readonly fields: Fields;
+  readonly changed: ReadonlySet<CompiledRule> | undefined;
 }
 
+/** Where `isJudged`, all about one field and all about the context is judged on examples; else what is not exact is open. */
 function problemOf(
-  policies: readonly CompiledPolicy[],
-  goal: CompiledRule | undefined,
+  { policies, goal }: Question,
   named: Named,
-  { hints, deadline, namesAreComplete, goalAsksNames }: Setting,
+  setting: Setting,
+  deadline: Deadline,
+  isJudged: boolean,
 ): Problem {
   const rules = policies.map((policy) =>
     inOrder(
@@ -199,69 +242,111 @@ function problemOf(
       policy.combine,
     ),
   );
-  const asked = new Map<string, { readonly rule: CompiledRule; readonly atom: Atom; readonly hint: Hint }>();
+  const asked = new Map<string, NamedAtom>();
   for (const rule of [...rules.flat(), ...(goal === undefined ? [] : [goal])])
-    for (const atom of rule.atoms) asked.set(keyOf(atom), { rule, atom, hint: hints(rule, atom) });
+    for (const atom of rule.atoms) asked.set(keyOf(atom), { rule, atom, hint: setting.hints(rule, atom) });
 
   const byNames = new Map<string, Answer>();
-  const exact = new Map<string, { field: FieldPath; atoms: { rule: CompiledRule; atom: Atom }[]; hints: Hint[] }>();
-  const open: string[] = [];
-  const loose = new Map<string, Hint[]>();
-  for (const [key, { rule, atom, hint }] of asked) {
-    if (
-      hint.fields.length > 0 &&
-      hint.fields.every((field) => field.length === 1 && NAME_FACTS.has(field[0] as string))
-    ) {
+  const open = new Map<string, NamedAtom>();
+  const ofContext: NamedAtom[] = [];
+  const ofField = new Map<string, NamedAtom[]>();
+  const hintsOn = new Map<string, Hint[]>();
+  for (const [key, one] of asked) {
+    const { rule, atom, hint } = one;
+    if (isByNames(setting, rule, atom)) {
       byNames.set(key, answer(rule, atom, callWith(named, [])));
       continue;
     }
-    for (const field of hint.fields.filter((one) => one[0] === 'args' && one.length > 1)) {
+    for (const field of hint.fields.filter(([first, ...rest]) => first === 'args' && rest.length > 0)) {
       const id = JSON.stringify(field);
-      loose.set(id, [...(loose.get(id) ?? []), hint]);
+      hintsOn.set(id, [...(hintsOn.get(id) ?? []), hint]);
     }
-    const [field] = hint.fields;
-    if (!hint.isExact || field === undefined || field[0] !== 'args' || field.length < 2) {
-      open.push(key);
-      continue;
-    }
-    const id = JSON.stringify(field);
-    const group = exact.get(id) ?? { field, atoms: [], hints: [] };
-    group.atoms.push({ rule, atom });
-    exact.set(id, group);
+    const id = fieldIdOf(one);
+    if (id !== undefined) {
+      ofField.set(id, [...(ofField.get(id) ?? []), one]);
+    } else if (isJudged && isOfContext(atom)) ofContext.push(one);
+    else open.set(key, one);
   }
 
-  let isComplete = namesAreComplete;
-  const variables = new Map<string, Variable>();
+  // What looks at every text looks at those of each field.
+  const ofMany = [...asked.values()].map(({ hint }) => hint).filter((hint) => hint.isOfMany);
+  for (const [id, of] of hintsOn) hintsOn.set(id, [...of, ...ofMany.filter((hint) => !of.includes(hint))]);
+  const gaps: Gap[] = [];
+  const variables: Variable[] = [];
   const ofAtom = new Map<string, Variable>();
-  for (const [id, { field, atoms }] of exact) {
-    const cells = cellsOf(loose.get(id) ?? [], deadline);
-    const { options, areAll } = optionsOf(cells.values, field, atoms, named);
-    isComplete &&= cells.isComplete && areAll;
-    const variable = { id, options };
-    variables.set(id, variable);
+  const fixed = new Set<string>();
+  const add = (variable: Variable, atoms: readonly NamedAtom[]): void => {
+    variables.push(variable);
     for (const { atom } of atoms) ofAtom.set(keyOf(atom), variable);
+  };
+  for (const [id, atoms] of ofField) {
+    const found = setting.fields(id, atoms, hintsOn.get(id) ?? [], isJudged, deadline);
+    for (const { variable, atoms: of } of found.variables) add(variable, of);
+    for (const one of found.open) open.set(keyOf(one.atom), one);
+    gaps.push(...found.gaps);
+    if (found.variables.length > 0) fixed.add(id);
   }
-  for (const key of open) {
-    const options = ([true, false, 'error'] as const).map((one) => ({ values: [], answers: new Map([[key, one]]) }));
-    const variable = { id: key, options };
-    variables.set(key, variable);
-    ofAtom.set(key, variable);
-  }
+  if (ofContext.length > 0)
+    add({ id: 'context', options: contextOptions(ofContext, named, setting.contexts) }, ofContext);
+  for (const one of open.values()) add(openVariable(one, fieldIdOf(one)), [one]);
   return {
     named,
     rules,
-    variables: [...variables.values()],
+    variables,
+    mates: matesOf(variables),
     variableOf: (atom) => ofAtom.get(keyOf(atom)),
     answerOf: (atom) => byNames.get(keyOf(atom)) ?? 'error',
     loose: new Map(
-      [...loose]
-        .filter(([id]) => !exact.has(id))
-        .map(([id, of]) => [id, cellsOf(of, deadline).values.slice(0, MOST_EXAMPLES * 4)]),
+      [...hintsOn]
+        .filter(([id]) => !fixed.has(id))
+        .map(([id, of]) => [id, cellsOf(of, deadline, LITTLE_WORK).values.slice(0, MOST_LOOSE)]),
     ),
-    isComplete,
-    namesAreComplete,
-    rulesOutAll: namesAreComplete || !goalAsksNames,
+    contexts: setting.contexts,
+    changed: setting.changed && rules.flat().filter((rule) => setting.changed?.has(rule)),
+    gaps,
   };
+}
+
+function matesOf(variables: readonly Variable[]): ReadonlyMap<string, readonly string[]> {
+  const mates = new Map<string, readonly string[]>();
+  for (const { id, field } of variables)
+    if (field !== undefined)
+      mates.set(
+        id,
+        variables.filter((other) => other.field === field && other.id !== id).map((other) => other.id),
+      );
+  return mates;
+}
+
+/** The one field that an atom is about. */
+function fieldIdOf({ hint }: NamedAtom): string | undefined {
+  const [field] = hint.fields;
+  const isOne = hint.fields.length === 1 && field?.[0] === 'args' && field.length > 1 && !hint.isOfMany;
+  return isOne ? JSON.stringify(field) : undefined;
+}
+
+/** Whether an atom looks at nothing but who calls, when, and after what. */
+function isOfContext({ path, text }: Atom): boolean {
+  const [, , part] = path;
+  return part === 'match' || part === 'schedule' || (part === 'when' && !/\b(?:args|anyString|result)\b/.test(text));
+}
+
+/** Contexts, those that every atom answers alike together. */
+function contextOptions(
+  atoms: readonly NamedAtom[],
+  named: Named,
+  contexts: readonly CallContext[],
+): readonly Option[] {
+  const options = new Map<string, { values: []; contexts: CallContext[]; answers: Map<string, Answer> }>();
+  for (const context of contexts) {
+    const call = callWith(named, [], context);
+    const answers = new Map(atoms.map(({ rule, atom }) => [keyOf(atom), answer(rule, atom, call)]));
+    const signature = [...answers.values()].join();
+    const known = options.get(signature);
+    if (known === undefined) options.set(signature, { values: [], contexts: [context], answers });
+    else if (known.contexts.length < 3) known.contexts.push(context);
+  }
+  return [...options.values()];
 }
 
 function concerns(rule: CompiledRule, named: Named): boolean {
@@ -274,98 +359,10 @@ function inOrder(rules: readonly CompiledRule[], combine: Combine): readonly Com
   return rules.toSorted((a, b) => (SEVERITY[b.effect ?? ''] ?? -1) - (SEVERITY[a.effect ?? ''] ?? -1));
 }
 
-/** The values of a field, those that every atom answers alike together. */
-function optionsOf(
-  values: readonly (Json | undefined)[],
-  field: FieldPath,
-  atoms: readonly { readonly rule: CompiledRule; readonly atom: Atom }[],
-  named: Named,
-): { readonly options: readonly Option[]; readonly areAll: boolean } {
-  const options = new Map<string, { values: (Json | undefined)[]; answers: Map<string, Answer> }>();
-  const lists: (readonly Json[])[] = [];
-  const add = (value: Json | undefined): void => {
-    const call = callWith(named, [[field, value]]);
-    const answers = new Map(atoms.map(({ rule, atom }) => [keyOf(atom), answer(rule, atom, call)]));
-    const signature = [...answers.values()].join();
-    const known = options.get(signature);
-    if (known === undefined) options.set(signature, { values: [value], answers });
-    else if (known.values.length < MOST_EXAMPLES) known.values.push(value);
-    if (!Array.isArray(value) || value.length === 0 || seen.has(signature)) return;
-    seen.add(signature);
-    lists.push(value as readonly Json[]);
-  };
-  const seen = new Set<string>();
-  for (const value of values.slice(0, MOST_OPTIONS)) add(value);
-  // An atom wants every element or one, so what two lists answer says what they answer together: until nothing is new.
-  for (let first = 0; first < lists.length && lists.length <= MOST_LISTS; first++)
-    for (let second = 0; second < first && lists.length <= MOST_LISTS; second++)
-      add([...(lists[first] as readonly Json[]), ...(lists[second] as readonly Json[])]);
-  return { options: [...options.values()], areAll: values.length <= MOST_OPTIONS && lists.length <= MOST_LISTS };
-}
-
-/** What the real engine says of one atom. */
-export function answer(rule: CompiledRule, atom: Atom, call: Call): Answer {
-  try {
-    const truth = atom.test(call);
-    return truth instanceof Unsure ? 'error' : truth;
-  } catch {
-    return 'error';
-  } finally {
-    rule.forget();
-  }
-}
-
-/** What of a call its values do not say. */
-export type CallContext = Partial<Omit<Call, 'args' | 'direction' | 'server' | 'method' | 'tool' | 'prompt' | 'uri'>>;
-
-/** A call of some names with some fields of its arguments set; a later one wins over an earlier. */
-export function callWith(
-  named: Named,
-  fields: readonly (readonly [FieldPath, Json | undefined])[],
-  context: CallContext = {},
-): Call {
-  const args = bare();
-  for (const [[, ...path], value] of fields) if (value !== undefined) put(args, path, value);
-  return {
-    principal: { id: 'agent', roles: [], chain: [], assurance: 'same-user' },
-    realPath: (path) => plainPath(path),
-    ...context,
-    ...named,
-    args: () => args,
-  };
-}
-
-type Draft = { [key: string]: Json };
-
-function bare(): Draft {
-  return Object.create(null) as Draft;
-}
-
-function put(into: Draft, path: readonly string[], value: Json): void {
-  let at = into;
-  for (const key of path.slice(0, -1)) {
-    const next = at[key];
-    const isOpen = typeof next === 'object' && next !== null && !Array.isArray(next);
-    at = isOpen ? (next as Draft) : (at[key] = bare());
-  }
-  at[path.at(-1) ?? ''] = value;
-}
-
-/** As if there were no links. */
-function plainPath(path: string): string | undefined {
-  if (!path.startsWith('/')) return undefined;
-  const kept: string[] = [];
-  for (const segment of path.split('/')) {
-    if (segment === '..') kept.pop();
-    else if (segment !== '' && segment !== '.') kept.push(segment);
-  }
-  return `/${kept.join('/')}`;
-}
-
 /** What a tree answers, or the variable that has to be known first. */
 export function ask(
   tree: ConditionTree | undefined,
-  problem: Problem,
+  problem: Pick<Problem, 'variableOf' | 'answerOf'>,
   chosen: ReadonlyMap<string, Option>,
 ): Answer | Variable {
   if (tree === undefined) return true;

@@ -2,21 +2,16 @@ import type { Call } from '../../model/call.ts';
 import type { Effect } from '../../model/decision.ts';
 import type { Json } from '../../model/json.ts';
 import type { CompiledPolicy } from '../compile-documents.ts';
+import type { NodePath } from '../document/document-types.ts';
 import type { FieldPath } from '../condition/field.ts';
 import type { CompiledRule } from '../rule.ts';
-import { contextsOf } from './contexts.ts';
+import { type Gap, gapOf } from './gaps.ts';
 import type { Expand } from './hints.ts';
-import { type Deadline, OutOfTime } from './regular.ts';
-import {
-  type Answer,
-  ask,
-  type CallContext,
-  callWith,
-  type Option,
-  type Problem,
-  problemsOf,
-  type Variable,
-} from './problem.ts';
+import { ask, openProblems, type Problem } from './problem.ts';
+import { type Deadline, OutOfTime, TooLarge } from './regular.ts';
+import type { RootsOf } from './fields.ts';
+import { type Answer, type CallContext, callWith } from './trial.ts';
+import { type Option, shapesAgree, type Variable } from './variable.ts';
 
 /** What a policy says of a kind of call. */
 export interface Outcome {
@@ -37,9 +32,13 @@ export interface Search {
   /** A rule whose condition must hold; undefined for any call. */
   readonly goal?: CompiledRule;
   readonly expand: Expand;
+  /** Where a root of `under` is; without it nothing is proven of `under`. */
+  readonly rootsOf?: RootsOf;
+  /** `file:line` of a place, for what is told of it. */
+  readonly placeOf?: ((file: string, path: NodePath) => string | undefined) | undefined;
+  /** The only effect that is looked for, in one policy. */
+  readonly towards?: Effect;
   /** Whether calls with these outcomes are looked for. */
-  /** False only where no call of these names can have such outcomes, whatever it says. */
-  readonly mayFit?: (problem: Problem) => boolean;
   readonly wanted: (outcomes: readonly Outcome[]) => boolean;
   /** Milliseconds on any clock. */
   readonly now: () => number;
@@ -59,48 +58,110 @@ export interface Found {
 }
 
 const MOST_TRIES = 400;
+/** Tries for what was judged by the real operators already: what is left open is little. */
+const MOST_JUDGED_TRIES = 60;
+const MOST_JUDGED_LEAVES = 3_000;
+/** As much of the time goes to calls that are worth trying first. */
+const SHARE_OF_LIKELY = 0.5;
+const MOST_GAPS = 6;
+/** So many kinds of calls with the same outcomes that did not come about are enough: nothing is proven any more. */
+const MOST_FAILED = 12;
 
 /**
- * Looks for calls that policies decide in a wanted way. Calls are sorted into kinds that no atom tells apart, over-approximating
- * those atoms that cannot be worked out; each kind that fits is tried as a concrete call in the real engine.
+ * Looks for calls that policies decide in a wanted way: first on examples taken from what the rules say themselves, then on
+ * all. Then calls are sorted into kinds that no atom tells apart, over-approximating those atoms that cannot be worked out;
+ * each kind that fits is tried as a concrete call. A witness is always decided by the real engine.
  */
 export function search(request: Search): Found {
   const witnesses = new Map<string, Witness>();
-  const why = new Set<string>();
-  const found = (): Found => ({ witnesses: [...witnesses.values()], isComplete: why.size === 0, why: [...why] });
-  const until = request.now() + request.withinMs;
-  const deadline: Deadline = () => {
-    if (request.now() > until) throw new OutOfTime('out of time');
+  const gaps = new Map<string, Gap>();
+  const addGap = (gap: Gap): void => void gaps.set(JSON.stringify(gap), gap);
+  const isEnough = (): boolean => witnesses.size >= request.most;
+  const started = request.now();
+  const deadlineAt = (share: number): Deadline => {
+    const until = started + request.withinMs * share;
+    return () => {
+      if (request.now() > until) throw new OutOfTime('out of time');
+    };
   };
+  const problems = openProblems(request);
+  const add = (witness: Witness): void => void witnesses.set(JSON.stringify(witness.outcomes), witness);
   try {
-    const rules = request.policies.flatMap((policy) => policy.rules);
-    const contexts = contextsOf(rules, request.goal);
-    for (const problem of problemsOf(request.policies, request.goal, request.expand, deadline)) {
-      // Names alone rule the goal out: what their arguments could be does not matter.
-      const byNames = ask(request.goal?.tree, problem, new Map());
-      const isRuledOut = byNames === false || byNames === 'error';
-      const isHopeless = request.mayFit?.(problem) === false;
-      const isTold = isRuledOut ? problem.rulesOutAll : isHopeless ? problem.namesAreComplete : problem.isComplete;
-      if (!isTold) why.add('some patterns could not be worked out');
-      if (isRuledOut || isHopeless) continue;
-      for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
-        const key = JSON.stringify(leaf.outcomes);
-        if (witnesses.has(key)) continue;
-        const witness = realised(problem, leaf, contexts, request, deadline);
-        const isMeant = witness !== undefined && JSON.stringify(witness.outcomes) === key;
-        if (!isMeant) why.add('a kind of call that might fit could not be tried');
-        if (witness !== undefined) witnesses.set(JSON.stringify(witness.outcomes), witness);
-        if (witnesses.size >= request.most) {
-          why.add('enough was found');
-          return found();
+    tryLikely(problems.likely(deadlineAt(SHARE_OF_LIKELY)), request, witnesses, add, deadlineAt(SHARE_OF_LIKELY));
+  } catch (error) {
+    if (!(error instanceof OutOfTime) && !(error instanceof TooLarge)) throw error;
+  }
+  const deadline = deadlineAt(1);
+  let at: Problem | undefined;
+  const failed = new Map<string, number>();
+  try {
+    if (!isEnough())
+      for (const problem of problems.all(deadlineAt(SHARE_OF_ALL), addGap)) {
+        at = problem;
+        problem.gaps.forEach(addGap);
+        for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
+          const key = JSON.stringify(leaf.outcomes);
+          if (witnesses.has(key) || (failed.get(key) ?? 0) >= MOST_FAILED) continue;
+          const witness = realised(problem, leaf, request, MOST_TRIES, deadline);
+          const isMeant = witness !== undefined && JSON.stringify(witness.outcomes) === key;
+          if (!isMeant) {
+            failed.set(key, (failed.get(key) ?? 0) + 1);
+            addGap(untried(leaf, problem));
+          }
+          if (witness !== undefined) add(witness);
+          if (isEnough()) break;
         }
+        if (isEnough()) break;
       }
-    }
   } catch (error) {
     if (!(error instanceof OutOfTime)) throw error;
-    why.add(error.message);
+    const where =
+      at === undefined ? '' : ` at calls of ${at.named.tool ?? at.named.prompt ?? at.named.uri ?? at.named.server}`;
+    addGap({ text: `${error.message}${where}` });
   }
-  return found();
+  if (isEnough()) addGap({ text: 'enough was found' });
+  const why = [...gaps.values()].map((gap) => shownGap(gap, request));
+  const shown = why.length > MOST_GAPS ? [...why.slice(0, MOST_GAPS), `and ${why.length - MOST_GAPS} more`] : why;
+  return { witnesses: [...witnesses.values()], isComplete: gaps.size === 0, why: shown };
+}
+
+/** Time for the names of calls, and for sorting what they say. */
+const SHARE_OF_ALL = 0.9;
+
+/** Tries calls that examples alone make likely; what does not come about says nothing. */
+function tryLikely(
+  problems: Iterable<Problem>,
+  request: Search,
+  known: ReadonlyMap<string, Witness>,
+  add: (witness: Witness) => void,
+  deadline: Deadline,
+): void {
+  for (const problem of problems) {
+    let left = MOST_JUDGED_LEAVES;
+    for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
+      if (left-- <= 0) break;
+      if (known.has(JSON.stringify(leaf.outcomes))) continue;
+      const witness = realised(problem, leaf, request, MOST_JUDGED_TRIES, deadline);
+      if (witness !== undefined) add(witness);
+      if (known.size >= request.most) return;
+    }
+  }
+}
+
+/** What of a kind of call that fits is not worked out. */
+function untried({ chosen }: Leaf, problem: Problem): Gap {
+  const open = problem.variables.filter((variable) => variable.open !== undefined && chosen.has(variable.id));
+  const first = open.find(({ open: of }) => of?.rule.file !== 'goal') ?? open[0];
+  if (first?.open === undefined)
+    return {
+      text: 'a kind of call that might fit could not be tried: its path may lie behind a link of the file system',
+    };
+  return gapOf('is not worked out, only tried with examples', first.open.rule, first.open.atom);
+}
+
+function shownGap({ text, file, path }: Gap, { placeOf }: Search): string {
+  const place = file === undefined || path === undefined || file === 'goal' ? undefined : placeOf?.(file, path);
+  return place === undefined ? text : `${place}: ${text}`;
 }
 
 interface Leaf {
@@ -119,6 +180,9 @@ function* leavesOf(
   const goal = ask(request.goal?.tree, problem, chosen);
   if (typeof goal === 'object') return yield* branches(goal, problem, request, chosen, deadline);
   if (goal !== true) return;
+  const touched = touches(problem, chosen);
+  if (typeof touched === 'object') return yield* branches(touched, problem, request, chosen, deadline);
+  if (!touched) return;
   const outcomes: Outcome[] = [];
   for (const [index, rules] of problem.rules.entries()) {
     const outcome = outcomeOf(
@@ -132,6 +196,17 @@ function* leavesOf(
   if (request.wanted(outcomes)) yield { chosen, outcomes };
 }
 
+/** Whether a rule that changed may decide; where none matches, both policies have the same rules left. */
+function touches({ changed, ...problem }: Problem, chosen: ReadonlyMap<string, Option>): boolean | Variable {
+  let open: Variable | undefined;
+  for (const rule of changed ?? []) {
+    const said = ask(rule.tree, problem, chosen);
+    if (said === true || said === 'error') return true;
+    if (typeof said === 'object') open ??= said;
+  }
+  return open ?? changed === undefined;
+}
+
 function* branches(
   variable: Variable,
   problem: Problem,
@@ -139,8 +214,10 @@ function* branches(
   chosen: ReadonlyMap<string, Option>,
   deadline: Deadline,
 ): Generator<Leaf> {
+  const mates = problem.mates.get(variable.id) ?? [];
   for (const option of variable.options)
-    yield* leavesOf(problem, request, new Map(chosen).set(variable.id, option), deadline);
+    if (mates.every((mate) => shapesAgree(chosen.get(mate)?.shape, option.shape)))
+      yield* leavesOf(problem, request, new Map(chosen).set(variable.id, option), deadline);
 }
 
 /** As the engine decides (policy/engine.ts), on answers instead of a call. */
@@ -175,22 +252,27 @@ function outcomeOf(
 function realised(
   problem: Problem,
   { chosen, outcomes }: Leaf,
-  contexts: readonly CallContext[],
   request: Search,
+  most: number,
   deadline: Deadline,
 ): Witness | undefined {
   const meant = JSON.stringify(outcomes);
   let other: Witness | undefined;
-  const axes: (readonly [FieldPath, readonly (Json | undefined)[]])[] = [];
+  const values = new Map<string, (Json | undefined)[]>();
+  let contexts = problem.contexts;
   for (const variable of problem.variables) {
     const option = chosen.get(variable.id);
-    if (option !== undefined && option.values.length > 0) axes.push([fieldOf(variable.id), option.values]);
+    if (option?.contexts !== undefined) contexts = option.contexts;
+    if (option === undefined || option.values.length === 0) continue;
+    const id = variable.field ?? variable.id;
+    values.set(id, [...(values.get(id) ?? []), ...option.values]);
   }
-  for (const [id, values] of problem.loose) axes.push([fieldOf(id), values]);
+  for (const [id, of] of problem.loose) values.set(id, [...of]);
+  const axes = [...values].map(([id, of]) => [JSON.parse(id) as FieldPath, of] as const);
   let tries = 0;
   for (const fields of choicesOf(axes)) {
     for (const context of contexts) {
-      if (++tries > MOST_TRIES) return other;
+      if (++tries > most) return other;
       deadline();
       const witness = witnessOf(callWith(problem.named, fields, context), request);
       if (witness === undefined) continue;
@@ -235,10 +317,6 @@ function witnessOf(call: Call, { policies, goal, wanted }: Search): Witness | un
     return { effect, rule };
   });
   return wanted(outcomes) ? { call, args: call.args() ?? null, outcomes } : undefined;
-}
-
-function fieldOf(id: string): FieldPath {
-  return JSON.parse(id) as FieldPath;
 }
 
 /** Every choice of one value on each axis: first those that differ in one from the first choice, so that few tries go far. */
