@@ -1,0 +1,98 @@
+import type { Json, JsonObject } from '../../model/json.ts';
+import { ExactNumber } from '../../model/json.ts';
+import { REVISIONS } from '../../protocol/methods.ts';
+import { quoted } from '../../protocol/splice.ts';
+import type { Member } from './member.ts';
+import type { MergeOptions } from './options.ts';
+import { jsonText, paramsText } from './wire.ts';
+
+/** Characters of the instructions of one server, and of all. */
+const MOST_OF_ONE = 4000;
+const MOST_OF_ALL = 32_000;
+/** Kinds of which lists change when a server comes late. */
+const LISTED = ['tools', 'prompts', 'resources'] as const;
+const LEGACY: readonly string[] = REVISIONS.slice(0, 4);
+const DISCOVER_TTL_MS = 5000;
+
+/** The result of `initialize`. @param wanted the revision that the client named */
+export function initializeResult(
+  options: MergeOptions,
+  members: readonly Member[],
+  prefixes: readonly string[],
+  wanted: string | undefined,
+): string {
+  const version = wanted !== undefined && LEGACY.includes(wanted) ? wanted : LEGACY.at(-1)!;
+  return paramsText({
+    protocolVersion: quoted(version),
+    capabilities: jsonText(capabilitiesOf(members)),
+    serverInfo: JSON.stringify(options.serverInfo),
+    instructions: instructionsText(members, prefixes),
+  });
+}
+
+/** The result of `server/discover`. It depends on who asks, and changes when a server comes. */
+export function discoverResult(options: MergeOptions, members: readonly Member[], prefixes: readonly string[]): string {
+  return paramsText({
+    resultType: '"complete"',
+    supportedVersions: JSON.stringify(REVISIONS.slice(4)),
+    capabilities: jsonText(capabilitiesOf(members)),
+    instructions: instructionsText(members, prefixes),
+    ttlMs: String(DISCOVER_TTL_MS),
+    cacheScope: '"private"',
+    _meta: paramsText({ 'io.modelcontextprotocol/serverInfo': JSON.stringify(options.serverInfo) }),
+  });
+}
+
+/** What at least one server can. While one has not spoken, it may have any list, and the client is told when it does. */
+export function capabilitiesOf(members: readonly Member[]): JsonObject {
+  const all = members.reduce<JsonObject>((union, { capabilities }) => united(union, capabilities ?? {}), NO_MEMBERS);
+  const isWhole = members.every(({ capabilities }) => capabilities !== undefined);
+  const out = Object.assign(Object.create(null) as Record<string, Json>, all);
+  for (const kind of LISTED) {
+    if (!isWhole || out[kind] !== undefined) out[kind] = united(objectOr(out[kind]), { listChanged: true });
+  }
+  return out;
+}
+
+/**
+ * What servers want a model to know, each under a heading of ours. Every line is quoted, so that none can look like the heading of
+ * another server.
+ */
+function instructionsText(members: readonly Member[], prefixes: readonly string[]): string | undefined {
+  let left = MOST_OF_ALL;
+  const sections: string[] = [];
+  for (const { index, name, instructions } of members) {
+    if (instructions === undefined || instructions.trim() === '') continue;
+    const most = Math.min(MOST_OF_ONE, left);
+    const kept = instructions.slice(0, most);
+    left -= kept.length;
+    const lines = kept.split(/\r\n|[\n\r\u0085\u2028\u2029]/).map((line) => `> ${line}`);
+    const cut = instructions.length - kept.length;
+    if (cut > 0) lines.push(`(${cut} more characters are left out)`);
+    sections.push(`# Server "${name}" (names begin with "${prefixes[index]!}")\n${lines.join('\n')}`);
+  }
+  return sections.length === 0 ? undefined : quoted(sections.join('\n\n'));
+}
+
+/** Members of both. What both have is united when both are objects, true when one is true, and else what came first. */
+function united(a: JsonObject, b: JsonObject): JsonObject {
+  const out = Object.assign(Object.create(null) as Record<string, Json>, a);
+  for (const key of Object.keys(b)) {
+    const mine = Object.hasOwn(out, key) ? out[key] : undefined;
+    const other = b[key]!;
+    if (mine === undefined) out[key] = other;
+    else if (isObject(mine) && isObject(other)) out[key] = united(mine, other);
+    else if (mine === false && other === true) out[key] = true;
+  }
+  return out;
+}
+
+function objectOr(json: Json | undefined): JsonObject {
+  return json !== undefined && isObject(json) ? json : NO_MEMBERS;
+}
+
+function isObject(json: Json): json is JsonObject {
+  return typeof json === 'object' && json !== null && !Array.isArray(json) && !(json instanceof ExactNumber);
+}
+
+const NO_MEMBERS: JsonObject = Object.create(null) as JsonObject;
