@@ -147,6 +147,26 @@ describe('policy explain --record', () => {
       bench.remove();
     }
   });
+
+  it('takes the calls of its session before it into account', async () => {
+    const many = '{ id: many, match: { tool: echo }, when: \'count("echo", "1m") >= 2\', effect: deny }';
+    const bench = new Bench(`version: 1\nrules:\n  - ${many}\n  - { id: few, match: { tool: echo }, effect: allow }\n`);
+    try {
+      const client = await bench.connect(bench.gated(bench.echo(), { name: 'fx' }));
+      for (const text of ['a', 'b', 'c'])
+        await client.request('tools/call', { name: 'echo', arguments: { text } }).catch(() => undefined);
+      await client.close();
+      const ids = (await bench.logs()).filter(({ toolName }) => toolName === 'echo') as unknown as { id: string }[];
+      const told: string[] = [];
+      for (const { id } of ids) {
+        const { stdout } = await bench.callgate('policy', 'explain', '--record', id, bench.policy);
+        told.push(stdout.split('\n')[0]!);
+      }
+      expect(told).toEqual(['allow: few', 'allow: few', 'deny: many']);
+    } finally {
+      bench.remove();
+    }
+  });
 });
 
 describe('policy lint', () => {
