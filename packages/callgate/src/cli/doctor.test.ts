@@ -44,6 +44,16 @@ describe('doctor', () => {
     );
   });
 
+  it('says of a policy that nobody trusts that it is there', async () => {
+    writeFileSync(join(cwd, 'policy.yaml'), 'version: 1\nrules: []\n');
+    const { checks } = await examine();
+    expect(checks.find(({ name }) => name === 'policy')).toMatchObject({
+      status: 'note',
+      message: expect.stringMatching(/^none that you trust: .*policy\.yaml can refuse/),
+      remedy: expect.stringContaining('callgate trust'),
+    });
+  });
+
   it.each<[string, string, RegExp, () => void]>([
     ['a config that does not parse', 'config', /callgate\.yaml:1:\d+: /, () => atHome('a: [')],
     ['a misspelt setting', 'config', /:2:1: fial is no setting/, () => atHome('# x\nfial: open')],
