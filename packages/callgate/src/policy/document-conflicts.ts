@@ -73,7 +73,12 @@ export function unreachableIssues(placed: readonly PlacedRule[], combine: Combin
     if (document.part !== undefined && document !== otherDocument) return [];
     const [message, remedy] =
       combine === 'deny-overrides'
-        ? [`rule "${other.name}" decides on everything it matches`, `remove it, or narrow "${other.name}"`]
+        ? [
+            rule.effect === other.effect
+              ? `rule "${other.name}" comes before it and decides on everything it matches`
+              : `with combine: deny-overrides, the ${other.effect} of rule "${other.name}" wins on everything it matches, wherever it stands`,
+            `remove it, or narrow the match of "${other.name}"`,
+          ]
         : [
             `rule "${other.name}" before it decides on everything it matches`,
             `move "${rule.name}" before "${other.name}", or remove it`,

@@ -8,6 +8,8 @@ import type { Report, Scope } from './condition/scope.ts';
 /** Keys that a careless server would take for parts of its own objects. */
 const PROTOTYPE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
+const PROTOTYPE_REMEDY = 'leave it out: some servers would take it for a part of their own objects';
+
 /** Gives the reporting of mistakes at a place of the rule. */
 type ReportAt = (path: NodePath) => Report;
 
@@ -26,7 +28,11 @@ export function compileSet(
     if (target === undefined) continue;
     const other = values.find((one) => isWithin(one.path, target) || isWithin(target, one.path));
     if (other !== undefined)
-      report('CG_POLICY_OBLIGATION', `"${field}" and "${other.path.join('.')}" are set one inside the other`);
+      report(
+        'CG_POLICY_OBLIGATION',
+        `"${field}" and "${other.path.join('.')}" are set one inside the other`,
+        'set the outer one, with all that is to be in it, or the inner ones',
+      );
     values.push({ path: target, value: expanded(written, scope, report) });
   }
   return { kind: 'set', rule, values };
@@ -45,7 +51,12 @@ export function compileClamp(
     const target = fieldOf(field, report);
     if (min !== undefined && max !== undefined) {
       const order = compareNumbers(min, max);
-      if (typeof order !== 'number' || order > 0) report('CG_POLICY_VALUE', 'min is above max: no number is between');
+      if (typeof order !== 'number' || order > 0)
+        report(
+          'CG_POLICY_VALUE',
+          'min is above max: no number is between',
+          'exchange them, or write the same number twice',
+        );
     }
     if (target === undefined) continue;
     fields.push({
@@ -65,10 +76,14 @@ function fieldOf(field: string, report: Report): FieldPath | undefined {
     report(
       'CG_POLICY_FIELD',
       odd === '*' ? 'one field is named here, not any' : `"${odd}" cannot be put into arguments`,
-      odd === '*' ? 'write each field out' : undefined,
+      odd === '*' ? 'write each field out' : PROTOTYPE_REMEDY,
     );
   } catch (cause) {
-    report('CG_POLICY_FIELD', `"${field}" is not a field: ${(cause as Error).message}`);
+    report(
+      'CG_POLICY_FIELD',
+      `"${field}" is not a field: ${(cause as Error).message}`,
+      'remove the empty part, or write a dot inside a key as \\.',
+    );
   }
   return undefined;
 }
@@ -80,7 +95,7 @@ function expanded(value: Json, scope: Scope, report: Report): Json {
   if (Array.isArray(value)) return (value as readonly Json[]).map((item) => expanded(item, scope, report));
   const out = Object.create(null) as Record<string, Json>;
   for (const [key, item] of Object.entries(value)) {
-    if (PROTOTYPE_KEYS.has(key)) report('CG_POLICY_FIELD', `"${key}" cannot be put into arguments`);
+    if (PROTOTYPE_KEYS.has(key)) report('CG_POLICY_FIELD', `"${key}" cannot be put into arguments`, PROTOTYPE_REMEDY);
     else out[key] = expanded(item, scope, report);
   }
   return out;

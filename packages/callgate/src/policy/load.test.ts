@@ -111,7 +111,7 @@ describe('a policy that is loaded', () => {
     expect(cache.kept.size).toBe(1);
     const issues = await issuesOf(text, cache);
     expect(issues).toEqual(await issuesOf(text));
-    expect(issues).toMatchObject([{ code: 'CG_POLICY_VARIABLE', line: 3, column: 57 }]);
+    expect(issues).toMatchObject([{ code: 'CG_POLICY_VARIABLE', line: 3, column: 58 }]);
   });
 
   it('is not remembered when it is refused', async () => {

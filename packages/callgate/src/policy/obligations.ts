@@ -83,7 +83,11 @@ const MOST_LABELS = 64;
 
 function labelling(labels: readonly string[], rule: string, path: NodePath, reportAt: ReportAt): LabelObligation {
   if (labels.length > MOST_LABELS)
-    reportAt([...path, 'add'])('CG_POLICY_VALUE', `a session can have ${MOST_LABELS} labels`);
+    reportAt([...path, 'add'])(
+      'CG_POLICY_VALUE',
+      `a session can have ${MOST_LABELS} labels, and this adds ${labels.length}`,
+      'name fewer',
+    );
   return { kind: 'label', rule, labels: [...new Set(labels)] };
 }
 
@@ -103,7 +107,11 @@ function redaction(
     try {
       fields.push(parseField(field));
     } catch (cause) {
-      reportAt([...path, 'fields', index])('CG_POLICY_FIELD', `"${field}" is not a field: ${(cause as Error).message}`);
+      reportAt([...path, 'fields', index])(
+        'CG_POLICY_FIELD',
+        `"${field}" is not a field: ${(cause as Error).message}`,
+        'remove the empty part, or write a dot inside a key as \\.',
+      );
     }
   }
   const pattern = doc.pattern === undefined ? undefined : scope.pattern(doc.pattern, reportAt([...path, 'pattern']));
@@ -135,7 +143,8 @@ function usualSide(directions: ReadonlySet<Direction>): 'args' | 'result' | 'bot
 
 function rateOf(doc: RateDoc, rule: string, path: NodePath, reportAt: ReportAt): RateObligation {
   const windowMs = doc.per === undefined ? 1_000 : durationMs(doc.per);
-  if (windowMs > MAX_WINDOW) reportAt([...path, 'per'])('CG_POLICY_VALUE', 'a window may be at most 366 days');
+  if (windowMs > MAX_WINDOW)
+    reportAt([...path, 'per'])('CG_POLICY_VALUE', 'a window may be at most 366 days', 'write 366d or less');
   const key: readonly RateKey[] = doc.key === undefined ? ['rule'] : typeof doc.key === 'string' ? [doc.key] : doc.key;
   const burst = doc.burst === undefined ? {} : { burst: doc.burst };
   return { kind: 'rate', rule, key: [...new Set(key)], max: doc.max, windowMs, ...burst };

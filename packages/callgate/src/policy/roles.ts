@@ -12,7 +12,7 @@ export type RolesOf = (principal: Principal) => readonly string[];
 export interface RoleTable {
   readonly rolesOf: RolesOf;
   /** Reports names in `match.roles` that no declared role has. */
-  check(names: Names, report: Report): void;
+  check(names: Names, report: Report, reportName?: (name: string) => Report): void;
 }
 
 /** A role and where it is declared. */
@@ -68,9 +68,10 @@ export function compileRoles(declared: ReadonlyMap<string, DeclaredRole>, texts:
       known.set(principal, list);
       return list;
     },
-    check(wanted, report) {
+    check(wanted, report, reportName = () => report) {
       for (const name of wanted.exact) {
-        if (!declared.has(name)) report('CG_POLICY_ROLE', `no role "${name}" is declared`, remedyFor(name, names));
+        if (!declared.has(name))
+          reportName(name)('CG_POLICY_ROLE', `no role "${name}" is declared`, remedyFor(name, names));
       }
       for (const pattern of wanted.patterns) {
         if (names.some((name) => pattern.test(name))) continue;

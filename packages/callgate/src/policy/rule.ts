@@ -10,7 +10,7 @@ import type { Condition, Fact, Report, Scope, Texts } from './condition/scope.ts
 import type { RoleTable } from './roles.ts';
 import { compileSchedule } from './schedule.ts';
 import { checkTags } from './document/tags.ts';
-import { annotationsHold, compileTarget, type Target } from './target.ts';
+import { annotationsHold, compileTarget, indexOf, type Target } from './target.ts';
 import { Unsure } from './condition/truth.ts';
 import type { Root } from './condition/under.ts';
 
@@ -80,7 +80,13 @@ export function compileRule(doc: RuleDoc, path: NodePath, isWhole: boolean, sett
     uses: (fact) => void facts.add(fact),
   };
   if (isWhole) checkSense(doc, path, target, reportAt);
-  if (target.roles !== undefined) setting.roles.check(target.roles, reportAt([...path, 'match', 'roles']));
+  if (target.roles !== undefined) {
+    const at = [...path, 'match', 'roles'];
+    setting.roles.check(target.roles, reportAt(at), (role) => {
+      const index = indexOf(doc.match.roles, role);
+      return reportAt(index === undefined ? at : [...at, index]);
+    });
+  }
   checkTags(doc.tags ?? [], [...path, 'tags'], reportAt);
   const parts = conditionParts(doc, path, target, scope, reportAt, isWhole);
   const branch = parts.length === 0 ? undefined : joined('all', parts);

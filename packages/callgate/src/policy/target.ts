@@ -106,8 +106,8 @@ function compileNames(doc: OneOrMany<NameDoc>, path: NodePath, texts: Texts, rep
 
 /** A rule that could match nothing is a mistake: say so at load. */
 function checkPossible(target: Target, match: MatchDoc, path: NodePath, reportAt: ReportAt): void {
-  const never = (key: string, message: string, remedy?: string): void =>
-    reportAt([...path, key])('CG_POLICY_NEVER', message, remedy);
+  const never = (key: string, message: string, remedy?: string, index?: number): void =>
+    reportAt([...path, key, ...(index === undefined ? [] : [index])])('CG_POLICY_NEVER', message, remedy);
   const kinds = [target.tool ?? target.annotations, target.prompt, target.resource].filter(
     (kind) => kind !== undefined,
   );
@@ -133,9 +133,20 @@ function checkPossible(target: Target, match: MatchDoc, path: NodePath, reportAt
   for (const method of target.method?.exact ?? []) {
     const meant = KNOWN_METHODS.includes(method) ? undefined : nearest(method, KNOWN_METHODS, 2);
     if (meant !== undefined)
-      never('method', `no revision of the protocol has a method "${method}"`, `did you mean "${meant}"?`);
+      never(
+        'method',
+        `no revision of the protocol has a method "${method}"`,
+        `did you mean "${meant}"?`,
+        indexOf(match.method, method),
+      );
   }
   if (match.annotations !== undefined && Object.keys(match.annotations).length === 0) return;
+}
+
+/** Where a name stands in a list; undefined where there is no list. */
+export function indexOf(names: OneOrMany<NameDoc> | undefined, name: string): number | undefined {
+  const index = Array.isArray(names) ? (names as readonly NameDoc[]).indexOf(name) : -1;
+  return index < 0 ? undefined : index;
 }
 
 function impliedMethods(target: Target): readonly string[] | undefined {

@@ -26,7 +26,11 @@ export function compileBudget(
   const key = [...new Set(wanted)];
   const max = plainDecimal(doc.max);
   if (max === undefined || max === '0' || max.startsWith('-'))
-    reportAt([...path, 'max'])('CG_POLICY_VALUE', `max must be above 0, with at most ${FRACTION_DIGITS} decimals`);
+    reportAt([...path, 'max'])(
+      'CG_POLICY_VALUE',
+      `max must be above 0, with at most ${FRACTION_DIGITS} decimals`,
+      'write max: 100',
+    );
   const amount = compileAmount(doc.amount, scope, reportAt([...path, 'amount']));
   return {
     kind: 'budget',

@@ -45,8 +45,42 @@ function unknownFunction(name: string, at: number, isMethod: boolean): Expressio
   return new ExpressionError(
     `there is no ${isMethod ? 'method' : 'function'} "${name}"`,
     at,
-    suggest(name, isMethod ? METHODS : FUNCTIONS),
+    suggest(name, isMethod ? METHODS : FUNCTIONS, isMethod ? undefined : OTHER_FUNCTIONS[name]),
   );
+}
+
+/** Functions of other languages. */
+const OTHER_FUNCTIONS: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
+  len: 'size',
+  length: 'size',
+  exists: 'has',
+  defined: 'has',
+});
+
+/** How each function is written, for whoever gives it too much or too little. */
+const SAMPLES: Readonly<Record<string, string>> = {
+  has: 'has(args.path)',
+  size: 'size(args.to) < 10',
+  under: 'under(args.path, "${PROJECT}")',
+  glob: 'glob(args.path, "*.md")',
+  anyString: 'anyString(args).exists(s, s.contains("x"))',
+  anyValue: 'anyValue(args).exists(s, s.contains("1"))',
+  host: 'host(args.url) == "api.example.com"',
+  cidr: 'cidr(args.ip, "internal")',
+  shell: 'shell(args.command, "destructive")',
+  sql: 'sql(args.query, ["read"])',
+  hour: 'hour("Europe/Berlin") >= 9',
+  minute: 'minute("Europe/Berlin") < 30',
+  weekday: 'weekday("Europe/Berlin") == "mon"',
+  count: 'count("send_*", "1h") < 3',
+  seen: 'seen("read_*", "10m")',
+};
+const COUNTS = ['no', 'one', 'two', 'three'];
+
+function wrongCount(name: string, least: number, most: number, at: number): ExpressionError {
+  const wanted = `${least === most ? '' : `${COUNTS[least]} or `}${COUNTS[most]} value${most === 1 ? '' : 's'}`;
+  const sample = SAMPLES[name];
+  return new ExpressionError(`${name}() takes ${wanted}`, at, sample === undefined ? undefined : `write ${sample}`);
 }
 
 /** Functions. */
@@ -56,13 +90,11 @@ export function compileCall(expr: Expr & { kind: 'call' }, context: Context): Ev
   const typed = Object.hasOwn(TYPED, name) ? TYPED[name] : undefined;
   if (typed !== undefined) {
     const [least, most] = typed.takes;
-    if (args.length < least || args.length > most)
-      throw new ExpressionError(`${name} takes ${least === most ? least : `${least} or ${most}`} values`, at);
+    if (args.length < least || args.length > most) throw wrongCount(name, least, most, at);
     return typed.compile(expr, context);
   }
   const wanted = name === 'under' || name === 'glob' ? 2 : 1;
-  if (args.length !== wanted)
-    throw new ExpressionError(`${name} takes ${wanted === 1 ? 'one value' : 'two values'}`, at);
+  if (args.length !== wanted) throw wrongCount(name, wanted, wanted, at);
   const subject = args[0] as Expr;
   switch (name) {
     case 'has': {
@@ -152,10 +184,11 @@ export function compileMethod(expr: Expr & { kind: 'method' }, context: Context)
   if (!METHODS.includes(name)) throw unknownFunction(name, at, true);
   const of = context.value(expr.of, context);
   if (name === 'size') {
-    if (args.length > 0) throw new ExpressionError('size() takes no value here', at);
+    if (args.length > 0)
+      throw new ExpressionError('.size() takes no value', at, 'write args.to.size(), or size(args.to)');
     return (call) => sizeOf(of(call));
   }
-  if (args.length !== 1) throw new ExpressionError(`${name}() takes one value`, at);
+  if (args.length !== 1) throw new ExpressionError(`.${name}() takes one value`, at, `write args.path.${name}("...")`);
   const operand = args[0] as Expr;
   if (name === 'matches') {
     const pattern = context.scope.pattern(literalText(operand, 'the pattern of matches()'), (code, message, remedy) =>

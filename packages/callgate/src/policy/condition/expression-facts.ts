@@ -3,7 +3,7 @@ import type { Json } from '../../model/json.ts';
 import { type Expr, ExpressionError } from './expression-parse.ts';
 import type { Value } from './expression-values.ts';
 import { HINTS } from '../document/annotations.ts';
-import { suggest } from '../document/nearest.ts';
+import { nearest, suggest } from '../document/nearest.ts';
 import type { Fact, Scope } from './scope.ts';
 import { hintOf } from '../target.ts';
 import { Unsure } from './truth.ts';
@@ -80,11 +80,25 @@ export function factOf(expr: Expr & { kind: 'name' }, scope: Scope): Lookup {
       `use ${instead}`,
       'CG_POLICY_NOT_YET',
     );
-  throw new ExpressionError(
-    `there is no fact "${name}"`,
-    at,
-    suggest(name, FACTS, name === 'uri' ? 'resource' : name === 'arguments' ? 'args' : undefined),
-  );
+  throw new ExpressionError(`there is no fact "${name}"`, at, remedyFor(name));
+}
+
+const SAME_FACTS: Readonly<Record<string, string>> = {
+  uri: 'resource',
+  arguments: 'args',
+  params: 'args',
+  input: 'args',
+  user: 'principal.user',
+  agent: 'principal.agent',
+  roles: 'principal.roles',
+};
+
+/** Most bare names are fields of the arguments, or texts without quotes. */
+function remedyFor(name: string): string {
+  if (/^(?:true|false|null|none)$/i.test(name)) return `write ${/^none$/i.test(name) ? 'null' : name.toLowerCase()}`;
+  const meant = (Object.hasOwn(SAME_FACTS, name) ? SAME_FACTS[name] : undefined) ?? nearest(name, FACTS);
+  if (meant !== undefined) return `did you mean "${meant}"?`;
+  return `a field of the arguments is written args.${name}, a text "${name}"; facts are ${FACTS.join(', ')}`;
 }
 
 /**

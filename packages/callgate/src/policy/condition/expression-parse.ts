@@ -1,3 +1,4 @@
+import { ALTERNATIVES, FOREIGN_SIGNS, WORDS } from './expression-foreign.ts';
 import { numberFromText } from './numbers.ts';
 import type { Literal } from '../document/document-types.ts';
 
@@ -84,7 +85,7 @@ class Parser {
     let out = test;
     if (this.#take('?')) {
       const yes = this.expression();
-      this.#expect(':', 'a ternary is written test ? a : b');
+      this.#expect(':', '":" is missing after "?"', 'write test ? a : b');
       out = this.#node({ kind: 'choose', test, yes, no: this.expression(), at });
     }
     this.#depth--;
@@ -93,7 +94,7 @@ class Parser {
 
   end(): void {
     const token = this.#peek();
-    if (token.kind !== 'end') throw new ExpressionError(`"${token.text}" is not expected here`, token.at);
+    if (token.kind !== 'end') throw unexpected(token);
   }
 
   #or(): Expr {
@@ -129,7 +130,7 @@ class Parser {
     for (let depth = 0; ; depth++) {
       const op = this.#take('+') ? '+' : this.#take('-') ? '-' : undefined;
       if (op === undefined) return left;
-      if (depth > MAX_DEPTH) throw new ExpressionError(`more than ${MAX_DEPTH} terms`, left.at);
+      if (depth > MAX_DEPTH) throw new ExpressionError(`more than ${MAX_DEPTH} terms`, left.at, 'split the rule');
       left = this.#node({ kind: 'binary', op, left, right: this.#product(), at: left.at });
     }
   }
@@ -138,7 +139,7 @@ class Parser {
     let left = this.#unary();
     for (let depth = 0; ; depth++) {
       if (!this.#take('*')) return left;
-      if (depth > MAX_DEPTH) throw new ExpressionError(`more than ${MAX_DEPTH} factors`, left.at);
+      if (depth > MAX_DEPTH) throw new ExpressionError(`more than ${MAX_DEPTH} factors`, left.at, 'split the rule');
       left = this.#node({ kind: 'binary', op: '*', left, right: this.#unary(), at: left.at });
     }
   }
@@ -164,7 +165,7 @@ class Parser {
   #postfix(): Expr {
     let of = this.#primary();
     for (let depth = 0; ; depth++) {
-      if (depth > MAX_DEPTH) throw new ExpressionError(`nested deeper than ${MAX_DEPTH}`, of.at);
+      if (depth > MAX_DEPTH) throw new ExpressionError(`nested deeper than ${MAX_DEPTH}`, of.at, 'split the rule');
       if (this.#take('.')) {
         const token = this.#peek();
         if (token.kind !== 'name')
@@ -179,7 +180,7 @@ class Parser {
         else of = this.#node({ kind: 'member', of, key: token.text, at: of.at });
       } else if (this.#take('[')) {
         const key = this.expression();
-        this.#expect(']', 'the bracket is not closed');
+        this.#expect(']', 'the bracket is not closed', 'add ]');
         of = this.#node({ kind: 'index', of, key, at: of.at });
       } else {
         return of;
@@ -198,19 +199,18 @@ class Parser {
       if (token.text === 'null') return this.#node({ kind: 'literal', value: null, at: token.at });
       if (token.text === 'in')
         throw new ExpressionError('"in" stands between two values', token.at, 'write tool in ["a", "b"]');
+      if (token.text.toLowerCase() === 'not' && this.#startsValue())
+        throw new ExpressionError(`"${token.text}" is not part of the language`, token.at, WORDS['not']);
       if (this.#take('(')) return this.#node({ kind: 'call', name: token.text, args: this.#until(')'), at: token.at });
       return this.#node({ kind: 'name', name: token.text, at: token.at });
     }
     if (token.text === '(') {
       const inner = this.expression();
-      this.#expect(')', 'the parenthesis is not closed');
+      this.#expect(')', 'the parenthesis is not closed', 'add )');
       return inner;
     }
     if (token.text === '[') return this.#node({ kind: 'list', items: this.#until(']'), at: token.at });
-    throw new ExpressionError(
-      token.kind === 'end' ? 'the expression ends too early' : `"${token.text}" is not expected here`,
-      token.at,
-    );
+    throw unexpected(token);
   }
 
   #until(close: string): Expr[] {
@@ -218,7 +218,7 @@ class Parser {
     if (this.#take(close)) return out;
     do out.push(this.expression());
     while (this.#take(','));
-    this.#expect(close, `"${close}" is missing`);
+    this.#expect(close, `"${close}" is missing`, CLOSE_REMEDY);
     return out;
   }
 
@@ -233,8 +233,17 @@ class Parser {
     return true;
   }
 
-  #expect(sign: string, message: string): void {
-    if (!this.#take(sign)) throw new ExpressionError(message, this.#peek().at);
+  #expect(sign: string, message: string, remedy: string): void {
+    if (this.#take(sign)) return;
+    const token = this.#peek();
+    // A word of another language is what keeps it from being closed.
+    if (token.kind !== 'end' && remedyOf(token) !== undefined) throw unexpected(token);
+    throw new ExpressionError(message, token.at, remedy);
+  }
+
+  #startsValue(): boolean {
+    const { kind, text } = this.#peek();
+    return kind === 'name' || kind === 'text' || kind === 'number' || text === '(' || text === '!';
   }
 
   #node(expr: Expr): Expr {
@@ -246,6 +255,33 @@ class Parser {
 function isRelation(token: Token): boolean {
   if (token.kind === 'name') return token.text === 'in';
   return token.kind === 'sign' && ['==', '!=', '<', '<=', '>', '>='].includes(token.text);
+}
+
+const CLOSE_REMEDY =
+  'close it; inside { ... } of YAML a condition with a comma needs quotes around all of it: when: \'f(a, "b")\'';
+
+const EMPTY_REMEDY = 'write one, such as args.amount < 500, or leave the key out';
+
+function unexpected(token: Token): ExpressionError {
+  if (token.kind === 'end' && token.at === 0) return new ExpressionError('the condition is empty', 0, EMPTY_REMEDY);
+  if (token.kind === 'end')
+    return new ExpressionError(
+      'the expression ends too early',
+      token.at,
+      'write what comes next, or remove the sign before it',
+    );
+  const isWord = token.kind === 'name' && remedyOf(token) !== undefined;
+  const message = isWord ? `"${token.text}" is not part of the language` : `"${token.text}" is not expected here`;
+  return new ExpressionError(
+    message,
+    token.at,
+    remedyOf(token) ?? 'join conditions with && or ||, and put texts in quotes',
+  );
+}
+
+function remedyOf({ kind, text }: Token): string | undefined {
+  const word = text.toLowerCase();
+  return (kind === 'name' || kind === 'sign') && Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
 }
 
 const SIGNS = [
@@ -270,16 +306,6 @@ const SIGNS = [
   '.',
   ',',
 ];
-const ALTERNATIVES: Readonly<Record<string, string>> = {
-  '=': 'compare with ==',
-  '&': 'write &&',
-  '|': 'write ||',
-  '/': 'multiply the other side instead',
-  '%': 'the language has + - and *',
-  '{': 'maps are not part of the language: compare the fields one by one',
-  '}': 'maps are not part of the language',
-};
-
 function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
@@ -310,6 +336,8 @@ function readToken(text: string, at: number, char: string): Token {
     const name = /^[A-Za-z_][A-Za-z0-9_]*/.exec(text.slice(at, at + 200))?.[0] ?? char;
     return { kind: 'name', text: name, at };
   }
+  const foreign = FOREIGN_SIGNS.find(([written]) => text.startsWith(written, at));
+  if (foreign !== undefined) throw new ExpressionError(`"${foreign[0]}" is not part of the language`, at, foreign[1]);
   const sign = SIGNS.find((candidate) => text.startsWith(candidate, at));
   if (sign === undefined) throw new ExpressionError(`"${char}" is not part of the language`, at, ALTERNATIVES[char]);
   return { kind: 'sign', text: sign, at };
@@ -356,7 +384,11 @@ function readText(text: string, at: number, open: number, isRaw: boolean): Token
     if (digits > 0) {
       const code = text.slice(i + 1, i + 1 + digits);
       if (!/^[0-9A-Fa-f]+$/.test(code) || code.length !== digits)
-        throw new ExpressionError(`"\\${escape}" needs ${digits} hex digits`, i - 1);
+        throw new ExpressionError(
+          `"\\${escape}" needs ${digits} hex digits`,
+          i - 1,
+          'write them, or double the backslash',
+        );
       value += String.fromCharCode(Number.parseInt(code, 16));
       i += digits;
     } else if (Object.hasOwn(ESCAPES, escape)) {

@@ -18,12 +18,22 @@ import { type Truth, Unsure } from './truth.ts';
 /** Judges a text. */
 export type TextTest = (text: string) => Truth;
 
+/** Reports at one element of a list, where elements have places of their own. */
+export type ReportElement = (index: number) => Report;
+
 /** Longest text that is read as a URL, shown in a cause. */
 const LONGEST_SHOWN = 100;
 
 /** Compiles `host`: whether the host of a URL is one of these, `*.example.com` standing for its subdomains. */
-export function compileHosts(doc: OneOrMany<string>, report: Report): TextTest {
-  const patterns = each(doc, compileHostPattern, 'the host', report);
+export function compileHosts(doc: OneOrMany<string>, report: Report, element?: ReportElement): TextTest {
+  const patterns = each(
+    doc,
+    compileHostPattern,
+    'the host',
+    'write the host alone: api.example.com, or *.example.com',
+    report,
+    element,
+  );
   return (text) => {
     const host = hostOf(text);
     return host instanceof Unsure ? host : patterns.some((pattern) => matchHost(host, pattern));
@@ -46,8 +56,15 @@ export function hostOf(text: string): string | Unsure {
 const SCHEMES = new Set(['', 'http', 'https', 'ws', 'wss', 'ftp', 'ftps', 'sftp', 'ssh', 'git']);
 
 /** Compiles `cidr`: whether an address, or the address in a URL, lies in one of these ranges or classes. */
-export function compileCidrs(doc: OneOrMany<string>, report: Report): TextTest {
-  const ranges = each(doc, compileCidr, 'the range', report);
+export function compileCidrs(doc: OneOrMany<string>, report: Report, element?: ReportElement): TextTest {
+  const ranges = each(
+    doc,
+    compileCidr,
+    'the range',
+    'write 10.0.0.0/8, fd00::/8, one address, or a class such as internal',
+    report,
+    element,
+  );
   return (text) => {
     const address = addressOf(text);
     return address instanceof Unsure ? address : ranges.some((range) => cidrContains(range, address));
@@ -71,14 +88,17 @@ function each<T extends HostPattern | Cidr>(
   doc: OneOrMany<string>,
   compile: (text: string) => T,
   what: string,
+  remedy: string,
   report: Report,
+  element: ReportElement = () => report,
 ): readonly T[] {
   const out: T[] = [];
-  for (const text of typeof doc === 'string' ? [doc] : doc) {
+  for (const [index, text] of (typeof doc === 'string' ? [doc] : doc).entries()) {
     try {
       out.push(compile(text));
     } catch (cause) {
-      report('CG_POLICY_VALUE', `${what} "${text.slice(0, LONGEST_SHOWN)}" does not load: ${messageOf(cause)}`);
+      const say = typeof doc === 'string' ? report : element(index);
+      say('CG_POLICY_VALUE', `${what} "${text.slice(0, LONGEST_SHOWN)}" does not load: ${messageOf(cause)}`, remedy);
     }
   }
   return out;

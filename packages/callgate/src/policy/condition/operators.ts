@@ -6,7 +6,7 @@ import { allStrings, type FieldPath, parseField, quantify, testField, typeName, 
 import { flow } from '../document/flow.ts';
 import { MAX_GLOB_WORK } from './glob.ts';
 import { compareNumbers, isNumeric, type Numeric } from './numbers.ts';
-import { compileCidrs, compileHosts } from './operators-typed.ts';
+import { compileCidrs, compileHosts, type ReportElement } from './operators-typed.ts';
 import { compileShell } from './shell.ts';
 import { compileSql } from './sql.ts';
 import { MAX_SCANNED, type Condition, type Report, type Scope } from './scope.ts';
@@ -61,7 +61,11 @@ export function compileField(
   try {
     fieldPath = parseField(field);
   } catch (cause) {
-    reportAt(path)('CG_POLICY_FIELD', `"${field}" is not a field: ${(cause as Error).message}`);
+    reportAt(path)(
+      'CG_POLICY_FIELD',
+      `"${field}" is not a field: ${(cause as Error).message}`,
+      'remove the empty part, or write a dot inside a key as \\.',
+    );
     return leaf(() => new Unsure('the field did not load'), path, text);
   }
   const at: At = { path, field: `args.${field}`, all, anyString: false, fieldPath };
@@ -100,6 +104,7 @@ function compileMatcher(doc: MatcherDoc, at: At, scope: Scope, reportAt: ReportA
 
 function compileOperator(name: keyof OperatorDoc, doc: OperatorDoc, at: At, scope: Scope, reportAt: ReportAt): Test {
   const report = reportAt(at.path);
+  const element = (index: number): Report => reportAt([...at.path, index]);
   if (at.anyString && !ON_TEXT.has(name)) {
     report('CG_POLICY_OPERATOR', `${name} does not apply to every text`, `use one of: ${[...ON_TEXT].join(', ')}`);
     return NEVER;
@@ -110,9 +115,9 @@ function compileOperator(name: keyof OperatorDoc, doc: OperatorDoc, at: At, scop
     case 'notEquals':
       return walk(not(equalTo([doc.notEquals as Literal], at, scope, report)), at);
     case 'in':
-      return walk(equalTo(doc.in as readonly Literal[], at, scope, report), at);
+      return walk(equalTo(doc.in as readonly Literal[], at, scope, report, element), at);
     case 'notIn':
-      return walk(not(equalTo(doc.notIn as readonly Literal[], at, scope, report)), at);
+      return walk(not(equalTo(doc.notIn as readonly Literal[], at, scope, report, element)), at);
     case 'startsWith': {
       const by = scope.expand(doc.startsWith as string, report) ?? '';
       return walk(
@@ -176,9 +181,9 @@ function compileOperator(name: keyof OperatorDoc, doc: OperatorDoc, at: At, scop
       return (value) => (value !== undefined) === wanted;
     }
     case 'host':
-      return walk(onText(at, naming(at, compileHosts(doc.host as OneOrMany<string>, report))), at);
+      return walk(onText(at, naming(at, compileHosts(doc.host as OneOrMany<string>, report, element))), at);
     case 'cidr':
-      return walk(onText(at, naming(at, compileCidrs(doc.cidr as OneOrMany<string>, report))), at);
+      return walk(onText(at, naming(at, compileCidrs(doc.cidr as OneOrMany<string>, report, element))), at);
     case 'shell': {
       const test = naming(at, compileShell(doc.shell as TypedDoc, at.all, scope, reportAt, at.path));
       const absent = missing(at);
@@ -187,7 +192,7 @@ function compileOperator(name: keyof OperatorDoc, doc: OperatorDoc, at: At, scop
     case 'sql':
       return walk(onText(at, naming(at, compileSql(doc.sql as TypedDoc, at.all, scope, reportAt, at.path))), at);
     case 'under':
-      return walk(underRoots(doc.under as string | readonly string[], at, scope, report), at);
+      return walk(underRoots(doc.under as string | readonly string[], at, scope, report, element), at);
     case 'not': {
       const whole = takesWhole(doc.not as MatcherDoc);
       // What is many below a `not` turns round: the elements of an array, statements, programs.
@@ -278,13 +283,19 @@ function onNumber(at: At, bound: Numeric, holds: (order: number) => boolean): Te
 }
 
 /** Equal to one of some literals. A value of a type that none of them has is an error, not "unequal". */
-function equalTo(literals: readonly Literal[], at: At, scope: Scope, report: Report): Test {
+function equalTo(
+  literals: readonly Literal[],
+  at: At,
+  scope: Scope,
+  report: Report,
+  element: ReportElement = () => report,
+): Test {
   const absent = missing(at);
   const texts = new Set<string>();
   const numbers: Numeric[] = [];
   const others = new Set<boolean | null>();
-  for (const literal of literals) {
-    if (typeof literal === 'string') texts.add(scope.expand(literal, report) ?? literal);
+  for (const [index, literal] of literals.entries()) {
+    if (typeof literal === 'string') texts.add(scope.expand(literal, element(index)) ?? literal);
     else if (isNumeric(literal)) numbers.push(literal);
     else others.add(literal);
   }
@@ -307,12 +318,24 @@ function sameNumber(a: Numeric, b: Numeric): Truth {
   return order instanceof Unsure ? order : order === 0;
 }
 
-function underRoots(doc: string | readonly string[], at: At, scope: Scope, report: Report): Test {
-  const written = typeof doc === 'string' ? [doc] : doc;
-  const roots = written.map((root) => scope.root(root, report)).filter((root): root is Root => root !== undefined);
+function underRoots(
+  doc: string | readonly string[],
+  at: At,
+  scope: Scope,
+  report: Report,
+  element: ReportElement,
+): Test {
+  const written =
+    typeof doc === 'string' ? [scope.root(doc, report)] : doc.map((root, index) => scope.root(root, element(index)));
+  const roots = written.filter((root): root is Root => root !== undefined);
   if (scope.subject === 'result')
-    report('CG_POLICY_OPERATOR', 'under looks at paths of arguments; a result has none that are resolved');
-  if (at.fieldPath === undefined) report('CG_POLICY_OPERATOR', 'under looks at a path in the arguments of a call');
+    report(
+      'CG_POLICY_OPERATOR',
+      'under looks at paths of arguments; a result has none that are resolved',
+      'compare the text of the result with startsWith or glob',
+    );
+  if (at.fieldPath === undefined)
+    report('CG_POLICY_OPERATOR', 'under looks at a path in the arguments of a call', 'name one field of args');
   else scope.paths.push(at.fieldPath);
   const absent = missing(at);
   return (value, call) => {

@@ -66,6 +66,9 @@ export interface Texts {
   readonly glob: (source: string, report: Report) => Glob | undefined;
 }
 
+const PATTERN_REMEDY = 'patterns are RE2; what stands for itself is escaped: \\. \\( \\[ \\*';
+const GLOB_REMEDY = 'a star or question mark that stands for itself is written \\* or \\?, a backslash \\\\';
+
 /** Compiles patterns and globs once each, and says where they are wrong. */
 export function openTexts(compilePattern: (source: string) => Pattern): Texts {
   const patterns = new Map<string, Pattern>();
@@ -80,9 +83,25 @@ export function openTexts(compilePattern: (source: string) => Pattern): Texts {
       readers.forget();
     },
     pattern: (source, report) =>
-      remember(patterns, source, () => compilePattern(source), 'CG_POLICY_REGEX', 'the pattern does not load', report),
+      remember(
+        patterns,
+        source,
+        () => compilePattern(source),
+        'CG_POLICY_REGEX',
+        'the pattern does not load',
+        PATTERN_REMEDY,
+        report,
+      ),
     glob: (source, report) =>
-      remember(globs, source, () => compileGlob(source), 'CG_POLICY_GLOB', 'the glob does not load', report),
+      remember(
+        globs,
+        source,
+        () => compileGlob(source),
+        'CG_POLICY_GLOB',
+        'the glob does not load',
+        GLOB_REMEDY,
+        report,
+      ),
   };
 }
 
@@ -92,6 +111,7 @@ function remember<T>(
   compile: () => T,
   code: string,
   what: string,
+  remedy: string,
   report: Report,
 ): T | undefined {
   const hit = known.get(source);
@@ -105,7 +125,7 @@ function remember<T>(
     known.set(source, compiled);
     return compiled;
   } catch (cause) {
-    report(code, `${what}: ${messageOf(cause)}`);
+    report(code, `${what}: ${messageOf(cause)}`, remedy);
     return undefined;
   }
 }

@@ -37,10 +37,12 @@ export function compileShell(
   for (const [key, wanted] of Object.entries(doc)) {
     const report = reportAt([...path, key]);
     if (key === 'list') continue;
-    if (key === 'programs') tests.push(programTest(wanted, all, readings, scope, report));
+    if (key === 'programs')
+      tests.push(programTest(wanted, all, readings, scope, report, (index) => reportAt([...path, key, index])));
     else if (!Object.hasOwn(SHELL_FACTS, key))
       report('CG_POLICY_UNKNOWN_KEY', `shell has no "${key}"`, suggest(key, KEYS));
-    else if (typeof wanted !== 'boolean') report('CG_POLICY_TYPE', `${key} must be true or false`);
+    else if (typeof wanted !== 'boolean')
+      report('CG_POLICY_TYPE', `${key} must be true or false`, `write { ${key}: true }`);
     else tests.push(factTest(key as Fact, wanted, readings, scope));
   }
   // An empty map is reported already, and so is what did not load.
@@ -116,14 +118,16 @@ function programTest(
   lists: Lists,
   scope: Scope,
   report: Report,
+  reportProgram: (index: number) => Report = () => report,
 ): ShellTest {
   scope.uses('shell');
   if (typeof doc === 'boolean') {
-    report('CG_POLICY_TYPE', 'programs must be a text or a list of texts');
+    report('CG_POLICY_TYPE', 'programs must be a text or a list of texts', 'write programs: [git, ls]');
     return () => new Unsure('the condition did not load');
   }
   const names = typeof doc === 'string' ? [doc] : doc;
-  for (const name of names) checkProgram(name, report);
+  for (const [index, name] of names.entries())
+    checkProgram(name, typeof doc === 'string' ? report : reportProgram(index));
   const globs = names
     .map((name) => scope.glob(name.toLowerCase(), report))
     .filter((glob): glob is Glob => glob !== undefined);

@@ -102,7 +102,7 @@ function wordsOf<T extends string>(
 /** Names of tables, without regard to case. For "one is enough" `users` is also what a schema stands before. */
 function tableTest(doc: boolean | OneOrMany<string>, all: boolean, scope: Scope, report: Report): StatementTest {
   if (typeof doc === 'boolean') {
-    report('CG_POLICY_TYPE', 'tables must be a text or a list of texts');
+    report('CG_POLICY_TYPE', 'tables must be a text or a list of texts', 'write tables: [orders, "shop.*"]');
     return () => NO_STATEMENT;
   }
   const globs = (typeof doc === 'string' ? [doc] : doc)

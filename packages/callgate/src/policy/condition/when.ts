@@ -110,6 +110,16 @@ const TAKES: Readonly<Record<Takes, string>> = {
   map: 'a map',
 };
 
+const SAMPLES: Readonly<Record<Takes, string>> = {
+  scalar: '"x"',
+  scalars: '["x", "y"]',
+  text: '"x"',
+  texts: '["x", "y"]',
+  number: '10',
+  flag: 'true',
+  map: '{ destructive: true }',
+};
+
 /** `{ field, op, value }`; undefined when it does not load. */
 function compileComparison(doc: WhenMap, path: NodePath, { scope, reportAt, isWhole, all }: Place): Branch | undefined {
   const { field, op } = doc;
@@ -134,12 +144,13 @@ function compileComparison(doc: WhenMap, path: NodePath, { scope, reportAt, isWh
     reportAt(value === undefined ? path : [...path, 'value'])(
       'CG_POLICY_TYPE',
       `${op} takes ${TAKES[takes]}, found ${value === undefined ? 'nothing' : typeName(value)}`,
+      `write { field: ${field}, op: ${op}, value: ${SAMPLES[takes]} }`,
     );
     return undefined;
   }
   const matcher = { [name]: value } as MatcherDoc;
   // Issues of the operator stand at the value; the shape of the document has no place for an operator's name here.
-  const issuesAt: ReportAt = () => reportAt([...path, 'value']);
+  const issuesAt: ReportAt = (at) => reportAt([...path, 'value', ...at.slice(path.length + 1)]);
   const shown = `${field} ${op} ${flow(value)}`;
   const root = field.startsWith('result.') ? 'result' : field.startsWith('args.') ? 'args' : undefined;
   if (root !== undefined) {

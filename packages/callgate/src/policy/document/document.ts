@@ -6,6 +6,7 @@ import type { Issue } from './issue.ts';
 import { type Reading, readNode } from './read-node.ts';
 import { POLICY_SHAPE } from './schema.ts';
 import { nestsDeeper, parseYaml } from './yaml.ts';
+import { spokenError } from './yaml-errors.ts';
 
 /** Largest policy text, in UTF-16 units, and how deep it may nest. */
 export const MAX_POLICY_TEXT = 1_048_576;
@@ -108,21 +109,15 @@ function parse(text: string, reading: Reading): Document.Parsed | undefined {
     return undefined;
   }
   if (nestsDeeper(text, MAX_BRACKETS)) {
-    reading.report(0, [], 'CG_POLICY_YAML', 'the file is nested too deeply to be a policy');
+    reading.report(0, [], 'CG_POLICY_YAML', 'the file is nested too deeply to be a policy', 'close its brackets');
     return undefined;
   }
   try {
     // Duplicate keys are found in readMap: the library's own check takes quadratic time.
     const doc = parseYaml(text, reading.lines);
     for (const error of [...doc.errors, ...doc.warnings]) {
-      const tab = error.code === 'TAB_AS_INDENT';
-      reading.report(
-        error.pos[0],
-        [],
-        'CG_POLICY_YAML',
-        tab ? 'a tab is used as indentation' : `this is not valid YAML: ${error.message}`,
-        tab ? 'indent with spaces' : undefined,
-      );
+      const { message, remedy } = spokenError(error, text);
+      reading.report(error.pos[0], [], 'CG_POLICY_YAML', message, remedy);
     }
     return doc;
   } catch (cause) {

@@ -4,7 +4,8 @@ import type { NodePath } from './document-types.ts';
 import type { Issue } from './issue.ts';
 import { nearest, suggest } from './nearest.ts';
 import { isNumeric, numberFromText, type Numeric } from '../condition/numbers.ts';
-import type { Keys, Shape } from './schema-shape.ts';
+import type { Shape } from './schema-shape.ts';
+import { keysOf, typeRemedy } from './type-remedies.ts';
 
 const MAX_DEPTH = 64;
 
@@ -20,7 +21,7 @@ export interface Reading {
 /** Reads a node as its shape says: plain values, and undefined (with an issue) for what does not fit. */
 export function readNode(node: unknown, shape: Shape, path: NodePath, reading: Reading): unknown {
   if (path.length > MAX_DEPTH) {
-    reading.report(node as Node, path, 'CG_POLICY_YAML', `nested deeper than ${MAX_DEPTH}`);
+    reading.report(node as Node, path, 'CG_POLICY_YAML', `nested deeper than ${MAX_DEPTH}`, 'split the rule');
     return undefined;
   }
   if (isAlias(node) || (node as (Node & { anchor?: string }) | null)?.anchor !== undefined) {
@@ -123,7 +124,7 @@ function readMap(node: YAMLMap, shape: Shape & { kind: 'map' | 'fields' }, path:
     const keyNode = pair.key as Node;
     const key = isScalar(keyNode) ? String(keyNode.source ?? keyNode.value) : undefined;
     if (key === undefined || (keyNode as Scalar).anchor !== undefined) {
-      reading.report(keyNode ?? node, path, 'CG_POLICY_TYPE', 'a key must be plain text');
+      reading.report(keyNode ?? node, path, 'CG_POLICY_TYPE', 'a key must be plain text', 'write key: value');
       continue;
     }
     if (seen.has(key)) {
@@ -173,14 +174,6 @@ function readMap(node: YAMLMap, shape: Shape & { kind: 'map' | 'fields' }, path:
   return out;
 }
 
-const listed = new WeakMap<Keys, readonly string[]>();
-
-function keysOf(keys: Keys): readonly string[] {
-  let known = listed.get(keys);
-  if (known === undefined) listed.set(keys, (known = Object.keys(keys)));
-  return known;
-}
-
 /** A misspelt key is reported once, as unknown, not also as missing. */
 function aliasOf(seen: ReadonlySet<string>, key: string): string {
   for (const word of seen) if (nearest(word, [key]) !== undefined) return word;
@@ -223,13 +216,14 @@ function reportUnknown(
     );
     return;
   }
+  const glued = known.find((name) => key.startsWith(`${name}:`));
   const alias = shape.aliases !== undefined && Object.hasOwn(shape.aliases, key) ? shape.aliases[key] : undefined;
   reading.report(
     node,
     path,
     operator ? 'CG_POLICY_UNKNOWN_OPERATOR' : 'CG_POLICY_UNKNOWN_KEY',
     `${nameOf(path)} has no ${operator ? 'operator' : 'key'} "${key}"`,
-    suggest(key, known, alias),
+    glued === undefined ? suggest(key, known, alias) : `write a space after the colon: ${glued}: ...`,
   );
 }
 
@@ -270,7 +264,8 @@ function readScalar(node: Scalar, shape: Shape, path: NodePath, reading: Reading
       if (!isNumeric(value)) return wrongType(node, shape, path, reading);
       if (shape.integer === true && !Number.isSafeInteger(value)) return wrongType(node, shape, path, reading);
       if (shape.min !== undefined && !(typeof value === 'number' && value >= shape.min)) {
-        reading.report(node, path, 'CG_POLICY_VALUE', `${nameOf(path)} must be at least ${shape.min}`);
+        const remedy = `write ${shape.min} or more, or leave the key out`;
+        reading.report(node, path, 'CG_POLICY_VALUE', `${nameOf(path)} must be at least ${shape.min}`, remedy);
         return undefined;
       }
       return value;
@@ -307,16 +302,8 @@ function wrongType(node: unknown, shape: Shape, path: NodePath, reading: Reading
     path,
     'CG_POLICY_TYPE',
     `${nameOf(path)} must be ${expected(shape)}, found ${found(node)}`,
-    quoteHint(node, shape),
+    typeRemedy(node, shape, path),
   );
-  return undefined;
-}
-
-function quoteHint(node: unknown, shape: Shape): string | undefined {
-  if (isScalar(node) && node.value !== null && typeof node.value !== 'string' && expected(shape).includes('text'))
-    return 'put it in quotes';
-  if (isScalar(node) && typeof node.value === 'string' && shape.kind === 'number')
-    return 'write the number without quotes';
   return undefined;
 }
 

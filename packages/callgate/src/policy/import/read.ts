@@ -3,6 +3,7 @@ import { messageOf, type Place } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
 import type { NodePath } from '../document/document-types.ts';
 import { nestsDeeper, parseYaml } from '../document/yaml.ts';
+import { spokenError } from '../document/yaml-errors.ts';
 import type { Draft } from './report.ts';
 
 /** A value of a foreign file; maps have no prototype. */
@@ -36,7 +37,8 @@ export function readYaml({ file, text }: PolicySource, draft: Draft): Foreign | 
   try {
     const doc = parseYaml(source, lines);
     for (const error of [...doc.errors, ...doc.warnings]) {
-      draft.fail(placeOf(error.pos[0]), 'CG_POLICY_IMPORT_SYNTAX', `this is not valid YAML or JSON: ${error.message}`);
+      const { message, remedy } = spokenError(error, source);
+      draft.fail(placeOf(error.pos[0]), 'CG_POLICY_IMPORT_SYNTAX', message.replace('YAML', 'YAML or JSON'), remedy);
     }
     if (doc.errors.length > 0) return undefined;
     const offsets = new Map<string, number>();
@@ -55,7 +57,7 @@ function isReadable(text: string, start: Place, draft: Draft): boolean {
     return false;
   }
   if (text.trim() === '') {
-    draft.fail(start, 'CG_POLICY_IMPORT_SYNTAX', 'the file is empty');
+    draft.fail(start, 'CG_POLICY_IMPORT_SYNTAX', 'the file is empty', 'name the file that has the rules');
     return false;
   }
   if (nestsDeeper(text, MAX_BRACKETS)) {
