@@ -1,0 +1,140 @@
+import type { ServerResponse } from 'node:http';
+import type { Exchange } from '../../bridge/exchange.ts';
+import { SERVER_ENDED } from '../../protocol/codes.ts';
+import type { Id } from '../../protocol/correlate.ts';
+import type { Message } from '../../protocol/message.ts';
+import { errorAnswer } from '../../protocol/refusal.ts';
+import { numbered, type Original, originalOf } from '../../protocol/renumber.ts';
+import type { Scanner } from '../../protocol/scan.ts';
+import { decodeUtf8 } from '../../protocol/splice.ts';
+import type { Admission, Ticket, Visitor } from './admission.ts';
+import { EventStream } from './event-stream.ts';
+import type { HttpLimits } from './options.ts';
+import type { Reply } from './reply.ts';
+
+/** What the parts of one front door share. */
+export interface Hall {
+  readonly limits: HttpLimits;
+  readonly admission: Admission;
+  /** Reads what servers say; another than the one that reads clients, which may be in use meanwhile. */
+  readonly scanner: Scanner;
+  /** Requests that have no answer and no stream yet, oldest first. */
+  readonly waiting: Set<Call>;
+  readonly streams: Set<EventStream>;
+  /** Closing exchanges that are waited for at the end. */
+  readonly closing: Set<Promise<void>>;
+  mono(): number;
+  warn(message: string): void;
+}
+
+/** One open request of a client. */
+export interface Call {
+  readonly client: Client;
+  /** What it is called beyond the door. */
+  readonly number: number;
+  readonly id: Id;
+  readonly method: string;
+  readonly original: Original;
+  readonly ticket: Ticket;
+  readonly since: number;
+  /** Undefined once the client has hung up. */
+  reply: Reply | undefined;
+  /** Once something came before the answer. */
+  stream: EventStream | undefined;
+  /** Of the last event of its stream. */
+  sequence: number;
+}
+
+/**
+ * What a client has to do with a server, of which several requests may be open: gives them numbers, and gives answers their
+ * ids back.
+ */
+export abstract class Client {
+  readonly hall: Hall;
+  readonly visitor: Visitor;
+  readonly server: string | undefined;
+  readonly calls = new Map<number, Call>();
+  /** Set right after it was opened. */
+  exchange: Exchange | undefined;
+  hasEnded = false;
+  lastUsed: number;
+  #lastNumber = 0;
+
+  constructor(hall: Hall, visitor: Visitor, server: string | undefined) {
+    this.hall = hall;
+    this.visitor = visitor;
+    this.server = server;
+    this.lastUsed = hall.mono();
+  }
+
+  /** Opens a request and sends it on; the scanner holds it. */
+  begin(reply: Reply | undefined, ticket: Ticket, tape: Scanner, message: Message, start: number, end: number): Call {
+    const call: Call = {
+      client: this,
+      number: ++this.#lastNumber,
+      id: message.id as Id,
+      method: message.method as string,
+      original: originalOf(tape, message),
+      ticket,
+      since: this.hall.mono(),
+      reply,
+      stream: undefined,
+      sequence: 0,
+    };
+    this.lastUsed = call.since;
+    ticket.isAnswered = false;
+    this.calls.set(call.number, call);
+    if (reply !== undefined) this.hall.waiting.add(call);
+    const bytes = numbered(tape, message, start, end, call.number);
+    this.exchange?.receive(bytes, 0, bytes.length);
+    return call;
+  }
+
+  /** Nothing else will come of a request. */
+  finish(call: Call): void {
+    this.lastUsed = this.hall.mono();
+    this.calls.delete(call.number);
+    this.hall.waiting.delete(call);
+    call.ticket.isAnswered = true;
+    this.hall.admission.settle(call.ticket);
+  }
+
+  /** The exchange has ended by itself, or is ended with this. Open requests are answered. */
+  ended(how: string): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    for (const call of this.calls.values()) {
+      const line = errorAnswer(decodeUtf8(call.original.id), SERVER_ENDED, `The server ${how}.`);
+      this.answered(call, line.subarray(0, -1), SERVER_ENDED);
+    }
+    this.gone();
+  }
+
+  /** Ends the conversation. */
+  close(): void {
+    this.ended('was closed');
+    const closing = Promise.resolve(this.exchange?.close()).catch((error: unknown) => {
+      this.hall.warn(`A conversation did not close: ${String(error)}`);
+    });
+    this.hall.closing.add(closing);
+    void closing.finally(() => this.hall.closing.delete(closing));
+  }
+
+  /** Begins the event stream of a request, whose response has no head yet. */
+  openStream(reply: ServerResponse, fields: readonly string[]): EventStream {
+    const { hall } = this;
+    const stream = new EventStream(reply, hall.limits.bufferedBytes, hall.mono(), fields);
+    hall.streams.add(stream);
+    reply.once('close', () => hall.streams.delete(stream));
+    return stream;
+  }
+
+  /** A request waits for long: shows its client that it is not forgotten. */
+  abstract linger(call: Call): void;
+  /** The client has hung up on a request. */
+  abstract hungUp(call: Call): void;
+  /** The answer to a request, under the client's id. */
+  protected abstract answered(call: Call, line: Uint8Array, code: number): void;
+  /** Lets go of what is not a request. */
+  protected abstract gone(): void;
+}

@@ -1,0 +1,160 @@
+import type { Era } from '../../bridge/exchange.ts';
+import { INVALID_PARAMS, INVALID_REQUEST } from '../../protocol/codes.ts';
+import type { Message, Refusal } from '../../protocol/message.ts';
+import { REVISIONS } from '../../protocol/methods.ts';
+import { OBJECT, type Scanner, STRING } from '../../protocol/scan.ts';
+import { decodeUtf8 } from '../../protocol/splice.ts';
+import { member, stringAt } from '../../protocol/tape.ts';
+import type { Head } from './head.ts';
+import { HEADER_MISMATCH, UNSUPPORTED_VERSION } from './reply.ts';
+
+const FIRST_MODERN = '2026-07-28';
+const MODERN: readonly string[] = REVISIONS.filter((revision) => revision >= FIRST_MODERN);
+const LEGACY: readonly string[] = REVISIONS.filter((revision) => revision < FIRST_MODERN);
+const META = 'io.modelcontextprotocol/';
+
+/** Which member of the params Mcp-Name repeats (2026-07-28, basic/transports, "Standard request headers"; SEP-2663). */
+const NAMED_BY = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+]);
+
+/** A message that is refused for what surrounds it; always with status 400. */
+export interface Misfit extends Refusal {
+  readonly data?: object;
+}
+
+/** The era of a message: what it says of itself goes before its header. */
+export function eraOf(message: Message, head: Head): Era {
+  const claim = message.protocolVersion;
+  if (message.method === 'initialize') return claim !== undefined && isModern(claim) ? 'modern' : 'legacy';
+  return claim !== undefined || isModern(head.version) ? 'modern' : 'legacy';
+}
+
+/** Whether a version is of 2026-07-28 or later. */
+export function isModern(version: string | undefined): boolean {
+  return version !== undefined && version.length === 10 && isDate(version) && version >= FIRST_MODERN;
+}
+
+/** Whether a client of a session may name this version; `agreed` is what its session agreed on. */
+export function isKnownLegacy(version: string, agreed: string | undefined): boolean {
+  return version === agreed || LEGACY.includes(version);
+}
+
+/**
+ * What is wrong with a message since 2026-07-28: its envelope, then the headers that repeat it. The body is the truth.
+ * @returns undefined when nothing is
+ */
+export function misfitOf(tape: Scanner, message: Message, head: Head): Misfit | undefined {
+  if (message.kind === 'result' || message.kind === 'error') {
+    return misfit(
+      tape,
+      message,
+      INVALID_REQUEST,
+      'answer_posted',
+      'Answers are not posted; they travel in inputResponses.',
+    );
+  }
+  const claim = message.protocolVersion;
+  if (message.kind === 'request') {
+    const problem = envelopeProblem(tape, message);
+    if (problem !== undefined) return misfit(tape, message, INVALID_PARAMS, 'envelope', problem);
+  }
+  if (head.version !== undefined && claim !== undefined && head.version !== claim) {
+    return mismatch(
+      tape,
+      message,
+      `MCP-Protocol-Version says ${shown(head.version)}, and the message says ${shown(claim)}.`,
+    );
+  }
+  if (head.method !== undefined && head.method !== message.method) {
+    return mismatch(
+      tape,
+      message,
+      `Mcp-Method says ${shown(head.method)}, and the message says ${shown(message.method)}.`,
+    );
+  }
+  const version = claim ?? head.version;
+  if (version !== undefined && !MODERN.includes(version)) {
+    const data = { supported: MODERN, requested: version };
+    return {
+      ...misfit(tape, message, UNSUPPORTED_VERSION, 'version', `Version ${shown(version)} is not supported.`),
+      data,
+    };
+  }
+  return message.kind === 'request' ? standardHeaders(tape, message, head) : undefined;
+}
+
+function envelopeProblem(tape: Scanner, message: Message): string | undefined {
+  const meta = member(tape, message.params, '_meta');
+  if (meta < 0 || tape.kinds[meta] !== OBJECT) return 'The params have no _meta, which each request carries.';
+  if (message.protocolVersion === undefined) return `The _meta has no "${META}protocolVersion".`;
+  const capabilities = member(tape, meta, `${META}clientCapabilities`);
+  if (capabilities < 0) return `The _meta has no "${META}clientCapabilities".`;
+  if (tape.kinds[capabilities] !== OBJECT) return `The _meta's "${META}clientCapabilities" must be an object.`;
+  const info = member(tape, meta, `${META}clientInfo`);
+  if (info >= 0 && tape.kinds[info] !== OBJECT) return `The _meta's "${META}clientInfo" must be an object.`;
+  return undefined;
+}
+
+function standardHeaders(tape: Scanner, message: Message, head: Head): Misfit | undefined {
+  if (head.version === undefined) return mismatch(tape, message, 'The header MCP-Protocol-Version is missing.');
+  if (head.method === undefined) return mismatch(tape, message, 'The header Mcp-Method is missing.');
+  const source = NAMED_BY.get(message.method as string);
+  if (source === undefined) return undefined;
+  const node = member(tape, message.params, source);
+  const named = node >= 0 && tape.kinds[node] === STRING ? stringAt(tape, node) : undefined;
+  if (head.name === undefined) {
+    return named === undefined ? undefined : mismatch(tape, message, 'The header Mcp-Name is missing.');
+  }
+  const decoded = decodedName(head.name);
+  if (decoded === undefined) return mismatch(tape, message, 'The header Mcp-Name is not encoded as it should be.');
+  if (named !== undefined && decoded !== named) {
+    return mismatch(tape, message, `Mcp-Name says ${shown(decoded)}, and the message says ${shown(named)}.`);
+  }
+  return undefined;
+}
+
+const SENTINEL = '=?base64?';
+
+/** A header value that may be `=?base64?…?=`; undefined when that is no UTF-8 in Base64, strictly. */
+export function decodedName(value: string): string | undefined {
+  if (!value.startsWith(SENTINEL) || !value.endsWith('?=') || value.length < SENTINEL.length + 2) return value;
+  const text = value.slice(SENTINEL.length, -2);
+  const bytes = Buffer.from(text, 'base64');
+  // Buffer skips what is no Base64; what comes back equal had nothing to skip.
+  if (bytes.toString('base64') !== text) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function mismatch(tape: Scanner, message: Message, why: string): Misfit {
+  return misfit(tape, message, HEADER_MISMATCH, 'header_mismatch', why);
+}
+
+function misfit(tape: Scanner, message: Message, code: number, reason: string, why: string): Misfit {
+  const form = message.kind === 'result' || message.kind === 'error' ? 'response' : message.kind;
+  const idText = message.idStart < 0 ? undefined : decodeUtf8(tape.bytes, message.idStart, message.idEnd);
+  return { refused: true, code, reason, message: why, idText, offset: 0, form };
+}
+
+/** A client's own words, short. */
+function shown(text: string | undefined): string {
+  const words = text ?? 'nothing';
+  return JSON.stringify(words.length > 80 ? `${words.slice(0, 80)}…` : words);
+}
+
+function isDate(text: string): boolean {
+  for (let i = 0; i < 10; i++) {
+    const isDash = i === 4 || i === 7;
+    if (isDash ? text[i] !== '-' : text[i]! < '0' || text[i]! > '9') return false;
+  }
+  return true;
+}
