@@ -31,6 +31,7 @@ const LONGEST = 64;
 const LONGEST_TAG = 32;
 const LONGEST_SEPARATOR = 8;
 const HASH = 8;
+const MOST_ROUNDS = 64;
 const EXACT = /^[A-Za-z0-9_-]+$/;
 const ENDS_LIKE_A_HASH = /_[0-9a-f]{8}$/;
 
@@ -84,10 +85,10 @@ export function exposeNames(
     for (const name of rest) if (isPlain(prefix, name)) give(prefix + name, server, name);
     for (const name of odd) {
       let exposed = shortened(prefix, servers[server]!.name, name, 0, naming);
-      for (let round = 1; owners.has(exposed); round++) {
+      for (let round = 1; owners.has(exposed) && round < MOST_ROUNDS; round++) {
         exposed = shortened(prefix, servers[server]!.name, name, round, naming);
       }
-      give(exposed, server, name);
+      if (!owners.has(exposed)) give(exposed, server, name);
     }
   }
   return { owners, of };

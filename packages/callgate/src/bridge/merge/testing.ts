@@ -27,10 +27,10 @@ export interface Fields {
   readonly instructions?: string;
   readonly message?: string;
   readonly notifications?: Fields;
-  readonly capabilities?: Fields;
+  readonly capabilities?: unknown;
   readonly tools?: readonly Fields[];
   readonly resources?: readonly Fields[];
-  readonly content?: readonly { readonly text: string }[];
+  readonly content?: readonly { readonly type: string; readonly text: string }[];
   readonly _meta?: Fields;
   readonly [key: string]: unknown;
 }
