@@ -75,7 +75,7 @@ function wordsOf(error: unknown, hasBegun: boolean): string {
       return 'could not be reached: TLS failed';
     default:
   }
-  if (code.startsWith('HPE_')) return 'answered with broken HTTP';
+  if (error instanceof Error && error.name === 'HTTPParserError') return 'answered with broken HTTP';
   if (/CERT|SELF_SIGNED|VERIFY|TLS|SSL/.test(code)) return `has a certificate that is not trusted (${code})`;
   return code === '' ? 'could not be reached' : `could not be reached (${code})`;
 }

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardFor, guardedAgent, readTarget } from '../net/index.ts';
+import { readMessage } from '../protocol/message.ts';
+import { Scanner } from '../protocol/scan.ts';
 import { decodeUtf8, encodeUtf8 } from '../protocol/text.ts';
 import { httpLink, type HttpLinkOptions } from './http-link.ts';
 import type { Link, LinkEvents, LinkFailure } from './link.ts';
@@ -112,9 +114,12 @@ export class Ear implements LinkEvents {
   }
 }
 
+const scanner = new Scanner();
+
 function isAnswerTo(text: string, id: Id): boolean {
-  const { id: of, method } = JSON.parse(text) as { id?: Id; method?: string };
-  return of === id && method === undefined;
+  const bytes = encodeUtf8(text);
+  const message = readMessage(scanner, bytes, 0, bytes.length);
+  return !('refused' in message) && message.id === id && message.method === undefined;
 }
 
 /** A link to the server of a test, which is opened by its literal loopback host. */
