@@ -1,0 +1,533 @@
+import { INVALID_PARAMS, MALFORMED_ANSWER } from '../../protocol/codes.ts';
+import type { Id } from '../../protocol/correlate.ts';
+import { readMessage, type Message } from '../../protocol/message.ts';
+import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
+import type { Tape } from '../../protocol/nodes.ts';
+import { salvageId } from '../../protocol/salvage.ts';
+import { quoted, splice } from '../../protocol/splice.ts';
+import { member } from '../../protocol/tape.ts';
+import { encodeUtf8 } from '../../protocol/text.ts';
+import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
+import type { Call } from './call.ts';
+import { CapabilityReader, type ClientCapabilities } from './capabilities.ts';
+import type { Clock } from './clock.ts';
+import { textMember } from './edits.ts';
+import { LegacySession, type SessionEvents } from './legacy-session.ts';
+import { Listens } from './listens.ts';
+import { Parking, type Lot } from './parking.ts';
+import { SessionPool, type PoolLimits } from './pool.ts';
+import type { Seal } from './seal.ts';
+import { Teller } from './teller.ts';
+import { codeAt, legacyRequest, modernAnswer } from './translate.ts';
+import {
+  ASKS,
+  cancelLine,
+  CLIENT_CAPABILITIES,
+  errorLine,
+  idText,
+  LOG_LEVEL,
+  LOG_LEVELS,
+  MAY_ASK,
+  METHOD_NOT_FOUND,
+  MISSING_CAPABILITY,
+  MODERN_REVISION,
+  resultLine,
+  SERVER_INFO,
+  UNSUPPORTED_VERSION,
+  URL_ELICITATION_REQUIRED,
+} from './wire.ts';
+
+export interface ModernLimits extends PoolLimits {
+  /** Calls that wait for their client at a time, for this principal. */
+  readonly parked: number;
+  readonly parkedMs: number;
+  /** How long questions that come together are collected. */
+  readonly collectMs: number;
+  /** What a server may ask in one call at a time. */
+  readonly asks: number;
+  readonly listens: number;
+  /** URIs of all listens together. */
+  readonly subscriptions: number;
+  /** How long a session waits for the answer to a call that its client gave up. */
+  readonly drainMs: number;
+}
+
+export const MODERN_LIMITS: ModernLimits = {
+  sessions: 8,
+  queue: 64,
+  queueMs: 30_000,
+  idleMs: 300_000,
+  startMs: 60_000,
+  parked: 16,
+  parkedMs: 120_000,
+  collectMs: 5,
+  asks: 16,
+  listens: 16,
+  subscriptions: 256,
+  drainMs: 2_000,
+};
+
+export interface AsModernOptions {
+  /** The server's configured name. */
+  readonly server: string;
+  /** Whose link it is; a state sealed for another one is refused. */
+  readonly principal: string;
+  /** Starts one new session: a process, or a session over HTTP. */
+  readonly openLegacy: OpenLink;
+  /** What a server asks comes with the request it belongs to (`about`), as over HTTP. */
+  readonly correlates: boolean;
+  readonly seal: Seal;
+  /** How Callgate names itself to the server. */
+  readonly client: { readonly name: string; readonly version: string };
+  readonly clock: Clock;
+  readonly random: (bytes: number) => Uint8Array;
+  /** Room for parked calls of all principals together. */
+  readonly lot?: Lot;
+  readonly limits?: Partial<ModernLimits>;
+  readonly scan?: ScanLimits;
+}
+
+/** Methods of the eras with sessions, and of tasks, which mean something else there. */
+const REMOVED: ReadonlySet<string> = new Set([
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'tasks/get',
+  'tasks/list',
+  'tasks/result',
+  'tasks/cancel',
+  'tasks/update',
+]);
+const SWEEP_MS = 1000;
+
+/**
+ * A server of the revisions with sessions, as a client of 2026-07-28 sees servers: no sessions, capabilities with each
+ * request, questions inside results. Belongs to one principal.
+ */
+export function asModern(options: AsModernOptions, events: LinkEvents): Link {
+  return new AsModern(options, events);
+}
+
+/** What the envelope of a request says. */
+interface Envelope {
+  readonly capabilities: ClientCapabilities;
+  readonly logLevel: number | undefined;
+}
+
+class AsModern implements Link, SessionEvents {
+  readonly #o: AsModernOptions;
+  readonly #teller: Teller;
+  readonly #scanner: Scanner;
+  readonly #capabilities = new CapabilityReader();
+  readonly #pool: SessionPool;
+  readonly #parking: Parking;
+  readonly #listens: Listens;
+  /** By the id of the client's open request. */
+  readonly #calls = new Map<Id, Call>();
+  readonly #prefix: string;
+  #sessions = 0;
+  #sweeping: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(options: AsModernOptions, events: LinkEvents) {
+    this.#o = options;
+    const limits = { ...MODERN_LIMITS, ...options.limits };
+    this.#teller = new Teller(events);
+    this.#scanner = new Scanner(options.scan);
+    this.#prefix = `callgate-${Buffer.from(options.random(6)).toString('base64url')}`;
+    const now = () => options.clock.now();
+    this.#pool = new SessionPool(limits, now, (capabilities) => this.#openSession(capabilities));
+    const { server, principal, seal, random, clock, lot } = options;
+    this.#parking = new Parking({
+      server,
+      principal,
+      seal,
+      random,
+      clock,
+      limits,
+      lot,
+      teller: this.#teller,
+      calls: this.#calls,
+      released: () => this.#pool.serve(),
+      deliver: (call, client) => this.#deliver(call, client),
+    });
+    this.#listens = new Listens(limits, this.#teller, clock);
+  }
+
+  get isFull(): boolean {
+    if (this.#pool.isBusy) return true;
+    for (const session of this.#pool.sessions) if (session.isFull) return true;
+    return false;
+  }
+
+  send(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isClosed) return;
+    this.#teller.during(() => this.#receive(bytes, start, end));
+    this.#keepSweeping();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#sweeping?.();
+    this.#teller.close();
+    this.#parking.close();
+    await this.#pool.close();
+  }
+
+  #receive(bytes: Uint8Array, start: number, end: number): void {
+    const message = readMessage(this.#scanner, bytes, start, end);
+    if ('refused' in message) {
+      const { idText: id, code } = message;
+      if (id !== undefined) this.#teller.message(errorLine(id, code, message.message), JSON.parse(id) as Id);
+    } else if (message.kind === 'request') this.#request(message, start, end);
+    else if (message.cancelled !== undefined && message.method === 'notifications/cancelled') {
+      this.#cancel(message.cancelled, bytes, start, end);
+    }
+    // A modern client has no other notifications, and nothing to answer.
+  }
+
+  #request(message: Message, start: number, end: number): void {
+    const id = message.id as Id;
+    const method = message.method as string;
+    if (REMOVED.has(method)) return this.#refuse(id, METHOD_NOT_FOUND, `${method} is no method of ${MODERN_REVISION}.`);
+    const envelope = this.#envelope(id, message);
+    if (envelope === undefined) return;
+    if (method === 'server/discover') return this.#discover(id, envelope.capabilities);
+    if (method === 'subscriptions/listen') return this.#listen(id, message, envelope.capabilities);
+    const mayAsk = MAY_ASK.has(method) && envelope.capabilities.mayBeAsked;
+    if (mayAsk && this.#parking.retry(this.#scanner, message)) return;
+    const line = legacyRequest(this.#scanner, message, start, end);
+    const digest = mayAsk ? this.#parking.digest(this.#scanner, message) : undefined;
+    this.#pool.use(
+      id,
+      envelope.capabilities,
+      mayAsk && !this.#o.correlates,
+      (session) => this.#start(session, callOf(message, session, digest, envelope.logLevel), line),
+      (failure) => this.#teller.failed(id, failure),
+    );
+  }
+
+  /** @returns undefined when it was answered: the envelope is not as it must be */
+  #envelope(id: Id, message: Message): Envelope | undefined {
+    const version = message.protocolVersion;
+    const meta = member(this.#scanner, message.params, '_meta');
+    if (version === undefined) {
+      this.#refuse(id, INVALID_PARAMS, 'The request has no "io.modelcontextprotocol/protocolVersion" in "_meta".');
+      return undefined;
+    }
+    if (version !== MODERN_REVISION) {
+      const data = { supported: [MODERN_REVISION], requested: version };
+      this.#refuse(id, UNSUPPORTED_VERSION, 'This revision of the protocol is not supported here.', data);
+      return undefined;
+    }
+    const capabilities = this.#capabilities.read(this.#scanner, member(this.#scanner, meta, CLIENT_CAPABILITIES));
+    if (capabilities === undefined) {
+      this.#refuse(
+        id,
+        INVALID_PARAMS,
+        'The request has no object "io.modelcontextprotocol/clientCapabilities" in "_meta".',
+      );
+      return undefined;
+    }
+    const level = LOG_LEVELS.indexOf(textMember(this.#scanner, meta, LOG_LEVEL) ?? '');
+    return { capabilities, logLevel: level < 0 ? undefined : level };
+  }
+
+  #discover(id: Id, capabilities: ClientCapabilities): void {
+    const fail = (failure: LinkFailure): void => this.#teller.failed(id, failure);
+    const answer = (session: LegacySession): void => {
+      session.pins++;
+      session.whenReady(
+        () => {
+          session.pins--;
+          this.#teller.message(resultLine(idText(id), discoverResult(session)), id);
+        },
+        (failure) => {
+          session.pins--;
+          fail(failure);
+        },
+      );
+    };
+    this.#pool.use(id, capabilities, false, answer, fail);
+  }
+
+  #listen(id: Id, message: Message, capabilities: ClientCapabilities): void {
+    const wanted = this.#listens.read(this.#scanner, message);
+    if (typeof wanted === 'string') return this.#refuse(id, INVALID_PARAMS, wanted);
+    const fail = (failure: LinkFailure): void => this.#teller.failed(id, failure);
+    this.#pool.use(id, capabilities, false, (session) => this.#listens.open(id, wanted, session), fail);
+  }
+
+  #start(session: LegacySession, call: Call, line: Uint8Array): void {
+    if (call.logLevel !== undefined) setLogLevel(session, LOG_LEVELS[call.logLevel]!);
+    this.#calls.set(call.client as Id, call);
+    session.calls.set(call.id, call);
+    if (call.token !== undefined) session.tokens.set(call.token, call);
+    if (call.digest !== undefined && !this.#o.correlates) session.lease = call;
+    session.send(line);
+    this.#parking.claimHeld(call);
+  }
+
+  #cancel(id: Id, bytes: Uint8Array, start: number, end: number): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return void (this.#pool.forget(id) || this.#listens.close(id));
+    this.#calls.delete(id);
+    const line = call.id === id ? bytes.slice(start, end) : cancelLine(call.id, 'The client cancelled the call.');
+    call.session.send(line);
+    this.#parking.abandon(call);
+  }
+
+  message(session: LegacySession, message: Message, bytes: Uint8Array, start: number, end: number, about?: Id): void {
+    switch (message.kind) {
+      case 'request':
+        return this.#asked(session, message, about);
+      case 'notification':
+        return this.#told(session, message, bytes, start, end, about);
+      default:
+        return this.#answered(session, message, bytes, start, end);
+    }
+  }
+
+  #answered(session: LegacySession, message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const call = message.id === undefined ? undefined : session.calls.get(message.id);
+    if (call === undefined) return this.#late(session, message.id);
+    const { client } = call;
+    if (client === undefined) {
+      call.kept = { line: bytes.slice(start, end) };
+      return this.#parking.finish(call);
+    }
+    if (message.kind === 'error' && codeOf(this.#scanner, message) === URL_ELICITATION_REQUIRED) {
+      if (this.#parking.pagesFirst(this.#scanner, call, message)) return;
+    }
+    const line = this.#answerOf(call, client, message, start, end);
+    this.#calls.delete(client);
+    this.#parking.finish(call);
+    this.#teller.message(line, client);
+  }
+
+  /** Gives a client that came back what the server has said meanwhile. */
+  #deliver(call: Call, client: Id): void {
+    const { kept } = call;
+    this.#calls.delete(client);
+    if (kept === undefined) return;
+    if ('failure' in kept) return this.#teller.failed(client, kept.failure);
+    const { line } = kept;
+    const message = readMessage(this.#scanner, line, 0, line.length);
+    if ('refused' in message) return this.#teller.failed(client, UNREADABLE);
+    this.#teller.message(this.#answerOf(call, client, message, 0, line.length), client);
+  }
+
+  /** The tape holds the server's answer. */
+  #answerOf(call: Call, client: Id, message: Message, start: number, end: number): Uint8Array {
+    if (message.kind === 'error' && call.missing !== undefined) {
+      // What the server could not do without: a modern server says so (MissingRequiredClientCapability).
+      const said = textMember(this.#scanner, message.error, 'message')?.slice(0, 500) ?? '';
+      const data = { requiredCapabilities: call.missing };
+      return errorLine(
+        idText(client),
+        MISSING_CAPABILITY,
+        `The client lacks a capability that this needs. ${said}`,
+        data,
+      );
+    }
+    const id = call.id === client ? undefined : client;
+    return modernAnswer(this.#scanner, message, start, end, call.method, id);
+  }
+
+  #asked(session: LegacySession, message: Message, about: Id | undefined): void {
+    const id = idText(message.id as Id);
+    const method = message.method as string;
+    if (method === 'ping') return session.send(resultLine(id, '{}'));
+    if (!ASKS.has(method)) return session.send(errorLine(id, METHOD_NOT_FOUND, `${method} is not offered here.`));
+    this.#parking.asked(this.#scanner, session, message, this.#callOf(session, about), !this.#o.correlates);
+  }
+
+  /** The call that something of a server belongs to, as far as that is certain. */
+  #callOf(session: LegacySession, about: Id | undefined): Call | undefined {
+    if (about !== undefined) return session.calls.get(about);
+    if (!this.#o.correlates && session.lease !== undefined) return session.lease;
+    if (session.calls.size !== 1) return undefined;
+    for (const call of session.calls.values()) return call;
+    return undefined;
+  }
+
+  #told(
+    session: LegacySession,
+    message: Message,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    about: Id | undefined,
+  ): void {
+    switch (message.method) {
+      case 'notifications/progress':
+        return this.#progress(session, message, bytes, start, end);
+      case 'notifications/message': {
+        const call = this.#callOf(session, about);
+        if (call?.client === undefined || call.logLevel === undefined) return undefined;
+        const level = LOG_LEVELS.indexOf(textMember(this.#scanner, message.params, 'level') ?? '');
+        return level < call.logLevel ? undefined : this.#teller.span(bytes, start, end, call.client);
+      }
+      case 'notifications/cancelled':
+        return this.#parking.withdrawn(session, message.cancelled as Id);
+      case 'notifications/tools/list_changed':
+      case 'notifications/prompts/list_changed':
+      case 'notifications/resources/list_changed':
+      case 'notifications/resources/updated':
+        return this.#listens.changed(this.#scanner, session, message, start, end);
+      case 'notifications/elicitation/complete':
+      case 'notifications/tasks/status':
+        return undefined; // 2026-07-28 does not have them.
+      default: {
+        const call = this.#callOf(session, about);
+        return call?.client === undefined ? undefined : this.#teller.span(bytes, start, end, call.client);
+      }
+    }
+  }
+
+  #progress(session: LegacySession, message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const call = message.progressToken === undefined ? undefined : session.tokens.get(message.progressToken);
+    if (call?.client === undefined || call.clientToken === undefined) return;
+    if (call.clientToken === call.token) return this.#teller.span(bytes, start, end, call.client);
+    const node = member(this.#scanner, message.params, 'progressToken');
+    const edit = {
+      start: this.#scanner.starts[node]!,
+      end: this.#scanner.ends[node]!,
+      text: encodeUtf8(idText(call.clientToken)),
+    };
+    this.#teller.message(splice(bytes, start, end, [edit]), call.client);
+  }
+
+  unreadable(session: LegacySession, id: Id | undefined, bytes: Uint8Array, start: number, end: number): void {
+    const call = id === undefined ? undefined : session.calls.get(id);
+    // What answers nobody, or the request that the client knows by this id, is judged and recorded as what it is.
+    const passes = call === undefined || call.client === call.id;
+    if (call !== undefined) this.#fail(call, UNREADABLE, !passes);
+    if (passes) this.#teller.span(bytes, start, end, call?.id);
+  }
+
+  oversize(session: LegacySession, head: Uint8Array, tail: Uint8Array, length: number, about: Id | undefined): void {
+    const text = salvageId(head, 0, head.length) ?? salvageId(tail, 0, tail.length);
+    const call = text === undefined ? undefined : session.calls.get(JSON.parse(text) as Id);
+    const passes = call === undefined || call.client === call.id;
+    if (call !== undefined) this.#fail(call, TOO_LONG, !passes);
+    if (passes) this.#teller.oversize(head, tail, length, call?.id ?? this.#callOf(session, about)?.client);
+  }
+
+  failed(session: LegacySession, id: Id, failure: LinkFailure): void {
+    const call = session.calls.get(id);
+    if (call === undefined) this.#late(session, id);
+    else this.#fail(call, failure);
+  }
+
+  drained(): void {
+    if (!this.isFull) this.#teller.drained();
+  }
+
+  over(session: LegacySession, failure: LinkFailure): void {
+    for (const call of session.calls.values()) this.#fail(call, failure);
+    this.#listens.lost(session);
+    this.#pool.remove(session);
+  }
+
+  /** A call will have no answer. @param tell false when the client hears of it otherwise */
+  #fail(call: Call, failure: LinkFailure, tell = true): void {
+    const { client } = call;
+    if (client === undefined) call.kept = { failure };
+    else this.#calls.delete(client);
+    this.#parking.finish(call);
+    if (client !== undefined && tell) this.#teller.failed(client, failure);
+  }
+
+  /** An answer to what nobody waits for: with it, the session may be free again. */
+  #late(session: LegacySession, id: Id | undefined): void {
+    if (id === undefined || session.drains !== id) return;
+    session.drains = session.drainingUntil = undefined;
+    this.#pool.serve();
+  }
+
+  #openSession(capabilities: ClientCapabilities): LegacySession {
+    const { openLegacy, client, clock } = this.#o;
+    const prefix = `${this.#prefix}-${++this.#sessions}-`;
+    const own = { open: openLegacy, capabilities, client, prefix, scanner: this.#scanner };
+    return new LegacySession({ ...own, now: () => clock.now() }, this);
+  }
+
+  #refuse(id: Id, code: number, message: string, data?: unknown): void {
+    this.#teller.message(errorLine(idText(id), code, message, data), id);
+  }
+
+  /** One timer, while there is anything that may get old. */
+  #keepSweeping(): void {
+    if (this.#sweeping !== undefined || this.#isClosed) return;
+    this.#sweeping = this.#o.clock.after(SWEEP_MS, () => {
+      this.#sweeping = undefined;
+      this.#parking.sweep();
+      for (const session of this.#pool.sessions) this.#parking.sweepHeld(session);
+      this.#listens.sweep();
+      this.#pool.sweep();
+      if (!this.#pool.isEmpty || !this.#parking.isEmpty) this.#keepSweeping();
+    });
+  }
+}
+
+const UNREADABLE: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer that cannot be read', kind: 'refused' };
+const TOO_LONG: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer that is too long', kind: 'refused' };
+
+function callOf(
+  message: Message,
+  session: LegacySession,
+  digest: string | undefined,
+  logLevel: number | undefined,
+): Call {
+  const id = message.id as Id;
+  return {
+    id,
+    client: id,
+    method: message.method as string,
+    session,
+    digest,
+    token: message.progressToken,
+    clientToken: message.progressToken,
+    logLevel,
+    asks: new Map(),
+    keys: 0,
+    missing: undefined,
+    parked: undefined,
+    kept: undefined,
+    collecting: undefined,
+    isAgain: false,
+  };
+}
+
+/** A legacy server has one level for a whole session. */
+function setLogLevel(session: LegacySession, level: string): void {
+  if (session.logLevel === level) return;
+  session.logLevel = level;
+  session.whenReady(
+    () => {
+      if (session.self?.has.logging) session.ask('logging/setLevel', `{"level":"${level}"}`, () => undefined);
+    },
+    () => undefined,
+  );
+}
+
+function discoverResult(session: LegacySession): string {
+  const { capabilities, serverInfo, instructions } = session.self!;
+  const parts = [
+    `"supportedVersions":[${quoted(MODERN_REVISION)}]`,
+    `"capabilities":${capabilities}`,
+    ...(serverInfo === undefined ? [] : [`"serverInfo":${serverInfo}`, `"_meta":{"${SERVER_INFO}":${serverInfo}}`]),
+    ...(instructions === undefined ? [] : [`"instructions":${instructions}`]),
+    '"resultType":"complete"',
+    '"ttlMs":0',
+    '"cacheScope":"private"',
+  ];
+  return `{${parts.join(',')}}`;
+}
+
+function codeOf(tape: Tape, message: Message): number | undefined {
+  return codeAt(tape, member(tape, message.error, 'code'));
+}

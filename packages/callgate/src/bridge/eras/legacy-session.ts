@@ -1,0 +1,288 @@
+import type { Scanner } from '../../protocol/scan.ts';
+import { readMessage, type Message, type Refusal } from '../../protocol/message.ts';
+import { OBJECT, STRING, TRUE, type Tape } from '../../protocol/nodes.ts';
+import { member } from '../../protocol/tape.ts';
+import { decodeUtf8 } from '../../protocol/text.ts';
+import type { Id } from '../../protocol/correlate.ts';
+import { quoted, splice } from '../../protocol/splice.ts';
+import { SERVER_ENDED } from '../../protocol/codes.ts';
+import type { Link, LinkFailure, OpenLink } from '../../upstreams/link.ts';
+import type { ClientCapabilities } from './capabilities.ts';
+import { inOrder, memberEdits, textMember } from './edits.ts';
+import type { Ask, Call } from './call.ts';
+import {
+  idText,
+  LEGACY_REVISIONS,
+  NEWEST_LEGACY,
+  notificationLine,
+  requestLine,
+  SERVER_INFO,
+  TASKS_EXTENSION,
+} from './wire.ts';
+
+/** What a session with a legacy server tells; the scanner's tape holds the message meanwhile. */
+export interface SessionEvents {
+  message(session: LegacySession, message: Message, bytes: Uint8Array, start: number, end: number, about?: Id): void;
+  /** Bytes that are no message. @param id of the request that they seem to answer */
+  unreadable(session: LegacySession, id: Id | undefined, bytes: Uint8Array, start: number, end: number): void;
+  oversize(session: LegacySession, head: Uint8Array, tail: Uint8Array, length: number, about: Id | undefined): void;
+  failed(session: LegacySession, id: Id, failure: LinkFailure): void;
+  drained(): void;
+  /** Nothing else comes; what was open will not be answered. */
+  over(session: LegacySession, failure: LinkFailure): void;
+}
+
+/** What the server said of itself. */
+export interface ServerSelf {
+  /** JSON text, as the server wrote it. */
+  readonly capabilities: string;
+  readonly serverInfo: string | undefined;
+  readonly instructions: string | undefined;
+  readonly has: Readonly<
+    Record<'logging' | 'toolsChange' | 'promptsChange' | 'resourcesChange' | 'subscribe', boolean>
+  >;
+}
+
+export interface SessionOptions {
+  readonly open: OpenLink;
+  readonly capabilities: ClientCapabilities;
+  readonly client: { readonly name: string; readonly version: string };
+  readonly scanner: Scanner;
+  /** Begins every id of our own requests, so that no client's id is one. */
+  readonly prefix: string;
+  readonly now: () => number;
+}
+
+/** What waits for the server to be ready. */
+const MOST_WAITING_BYTES = 64 << 20;
+
+/** How one of our own requests ended; the tape holds the answer. */
+export type OwnAnswer = (message: Message | LinkFailure) => void;
+
+/** One session with a server of the revisions that have them: opened, initialized, and then used. */
+export class LegacySession {
+  readonly capabilities: ClientCapabilities;
+  /** Calls that the server has and did not answer, by the id it knows. */
+  readonly calls = new Map<Id, Call>();
+  /** The same by the progress token it knows. */
+  readonly tokens = new Map<Id, Call>();
+  /** Requests of the server that belong to no call yet. */
+  readonly held: Ask[] = [];
+  /** The one call that may be asked for something. */
+  lease: Call | undefined;
+  /** The call of a lease that its client left, and until when nobody else gets the session. */
+  drains: Id | undefined;
+  drainingUntil: number | undefined;
+  logLevel: string | undefined;
+  /** How many count on it besides calls. */
+  pins = 0;
+  lastUsed: number;
+  self: ServerSelf | undefined;
+
+  readonly #o: SessionOptions;
+  readonly #events: SessionEvents;
+  readonly #link: Link;
+  readonly #own = new Map<Id, OwnAnswer>();
+  readonly #openedAt: number;
+  #waiting: Uint8Array[] | undefined = [];
+  #waitingBytes = 0;
+  #whenReady: { readonly run: () => void; readonly failed: (failure: LinkFailure) => void }[] = [];
+  #ids = 0;
+  #isOver = false;
+
+  constructor(options: SessionOptions, events: SessionEvents) {
+    this.#o = options;
+    this.#events = events;
+    this.capabilities = options.capabilities;
+    this.lastUsed = this.#openedAt = options.now();
+    this.#link = options.open({
+      message: (bytes, start, end, about) => this.#message(bytes, start, end, about),
+      oversize: (head, tail, length, about) => events.oversize(this, head, tail, length, about),
+      failed: (id, failure) => this.#failed(id, failure),
+      drained: () => events.drained(),
+      ended: (how) => this.#end({ code: SERVER_ENDED, why: how, kind: 'transport' }),
+    });
+    this.#initialize();
+  }
+
+  get isFull(): boolean {
+    return this.#link.isFull || this.#waitingBytes >= MOST_WAITING_BYTES;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get isReady(): boolean {
+    return this.self !== undefined;
+  }
+
+  /** Nobody waits for anything of it. */
+  get isIdle(): boolean {
+    return this.calls.size === 0 && this.lease === undefined && this.pins === 0 && this.drainingUntil === undefined;
+  }
+
+  /** How long it has been asked to begin. */
+  startingFor(now: number): number {
+    return this.isReady ? 0 : now - this.#openedAt;
+  }
+
+  /** Sends a message once the server is ready. */
+  send(line: Uint8Array): void {
+    this.lastUsed = this.#o.now();
+    if (this.#isOver) return;
+    if (this.#waiting === undefined) return this.#link.send(line, 0, line.length);
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
+  }
+
+  /** Sends a request of our own. */
+  ask(method: string, params: string | undefined, answered: OwnAnswer): void {
+    const id = this.#ownId(answered);
+    this.send(requestLine(idText(id), method, params));
+  }
+
+  /** Runs once the server is ready, before what waits for that is sent; or when it will not be. */
+  whenReady(run: () => void, failed: (failure: LinkFailure) => void): void {
+    if (this.isReady) run();
+    else this.#whenReady.push({ run, failed });
+  }
+
+  /** Ends it for a reason of ours: what is open fails. */
+  end(failure: LinkFailure): void {
+    void this.#link.close();
+    this.#end(failure);
+  }
+
+  /** Ends it; nobody is told. */
+  async close(): Promise<void> {
+    this.#isOver = true;
+    await this.#link.close();
+  }
+
+  #initialize(): void {
+    const id = this.#ownId((answer) => this.#initialized(answer));
+    const { name, version } = this.#o.client;
+    const info = `{"name":${quoted(name)},"version":${quoted(version)}}`;
+    const params = `{"protocolVersion":"${NEWEST_LEGACY}","capabilities":${this.capabilities.text},"clientInfo":${info}}`;
+    const line = requestLine(idText(id), 'initialize', params);
+    this.#link.send(line, 0, line.length);
+  }
+
+  #initialized(answer: Message | LinkFailure): void {
+    if ('why' in answer) return this.end(answer);
+    const { scanner } = this.#o;
+    if (answer.kind !== 'result') return this.end(refused(`would not be initialized${saidBy(scanner, answer)}`));
+    const version = textMember(scanner, answer.result, 'protocolVersion');
+    if (version === undefined || !LEGACY_REVISIONS.includes(version)) {
+      return this.end(refused('answered initialize with no revision of the protocol that Callgate knows'));
+    }
+    this.self = selfOf(scanner, answer.result);
+    const ready = notificationLine('notifications/initialized');
+    this.#link.send(ready, 0, ready.length);
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    this.#waitingBytes = 0;
+    const whenReady = this.#whenReady;
+    this.#whenReady = [];
+    for (const { run } of whenReady) run();
+    for (const line of waiting) this.#link.send(line, 0, line.length);
+  }
+
+  #message(bytes: Uint8Array, start: number, end: number, about: Id | undefined): void {
+    if (this.#isOver) return;
+    const message = readMessage(this.#o.scanner, bytes, start, end);
+    if ('refused' in message) return this.#unreadable(message, bytes, start, end);
+    const isAnswer = message.kind === 'result' || message.kind === 'error';
+    const own = isAnswer && message.id !== undefined ? this.#takeOwn(message.id) : undefined;
+    if (own !== undefined) own(message);
+    else this.#events.message(this, message, bytes, start, end, about);
+  }
+
+  #unreadable(refusal: Refusal, bytes: Uint8Array, start: number, end: number): void {
+    const id = refusal.idText === undefined ? undefined : (JSON.parse(refusal.idText) as Id);
+    const own = id === undefined ? undefined : this.#takeOwn(id);
+    if (own === undefined) this.#events.unreadable(this, id, bytes, start, end);
+    else own(refused(`gave an answer that cannot be read: ${refusal.message}`));
+  }
+
+  #failed(id: Id, failure: LinkFailure): void {
+    const own = this.#takeOwn(id);
+    if (own === undefined) this.#events.failed(this, id, failure);
+    else own(failure);
+  }
+
+  #end(failure: LinkFailure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#waiting = [];
+    const whenReady = this.#whenReady;
+    this.#whenReady = [];
+    for (const { failed } of whenReady) failed(failure);
+    const own = [...this.#own.values()];
+    this.#own.clear();
+    for (const answered of own) answered(failure);
+    this.#events.over(this, failure);
+  }
+
+  #ownId(answered: OwnAnswer): Id {
+    const id = `${this.#o.prefix}${++this.#ids}`;
+    this.#own.set(id, answered);
+    return id;
+  }
+
+  #takeOwn(id: Id): OwnAnswer | undefined {
+    const own = this.#own.get(id);
+    if (own !== undefined) this.#own.delete(id);
+    return own;
+  }
+}
+
+/** @param result of initialize, or of server/discover */
+export function selfOf(tape: Tape, result: number): ServerSelf {
+  const capabilities = member(tape, result, 'capabilities');
+  const has = (name: string, more?: string): boolean => {
+    const node = member(tape, capabilities, name);
+    if (node < 0 || tape.kinds[node] !== OBJECT) return false;
+    return more === undefined || tape.kinds[member(tape, node, more)] === TRUE;
+  };
+  const info = member(tape, result, 'serverInfo');
+  const namedInMeta = member(tape, member(tape, result, '_meta'), SERVER_INFO);
+  return {
+    capabilities: withoutTasks(tape, capabilities),
+    serverInfo: textOf(tape, info >= 0 ? info : namedInMeta, OBJECT),
+    instructions: textOf(tape, member(tape, result, 'instructions'), STRING),
+    has: {
+      logging: has('logging'),
+      toolsChange: has('tools', 'listChanged'),
+      promptsChange: has('prompts', 'listChanged'),
+      resourcesChange: has('resources', 'listChanged'),
+      subscribe: has('resources', 'subscribe'),
+    },
+  };
+}
+
+function withoutTasks(tape: Tape, capabilities: number): string {
+  if (capabilities < 0 || tape.kinds[capabilities] !== OBJECT) return '{}';
+  const extensions = member(tape, capabilities, 'extensions');
+  const inside = extensions >= 0 && tape.kinds[extensions] === OBJECT ? memberEdits(tape, extensions, TASKS) : [];
+  const edits = inOrder([...memberEdits(tape, capabilities, TASKS), ...inside]);
+  return decodeUtf8(splice(tape.bytes, tape.starts[capabilities]!, tape.ends[capabilities]!, edits));
+}
+
+const TASKS: ReadonlySet<string> = new Set(['tasks', TASKS_EXTENSION]);
+
+function textOf(tape: Tape, node: number, kind: number): string | undefined {
+  return node >= 0 && tape.kinds[node] === kind
+    ? decodeUtf8(tape.bytes, tape.starts[node], tape.ends[node])
+    : undefined;
+}
+
+function refused(why: string): LinkFailure {
+  return { code: SERVER_ENDED, why, kind: 'refused' };
+}
+
+function saidBy(tape: Tape, message: Message): string {
+  const said = textMember(tape, message.error, 'message');
+  return said === undefined ? '' : `: ${said.slice(0, 200)}`;
+}

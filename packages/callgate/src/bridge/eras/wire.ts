@@ -1,0 +1,100 @@
+import type { Id } from '../../protocol/correlate.ts';
+import { REVISIONS } from '../../protocol/methods.ts';
+import { quoted } from '../../protocol/splice.ts';
+import { encodeUtf8 } from '../../protocol/text.ts';
+
+/** The first revision without sessions, and the newest one with them. */
+export const MODERN_REVISION = '2026-07-28';
+export const LEGACY_REVISIONS: readonly string[] = REVISIONS.filter((revision) => revision !== MODERN_REVISION);
+export const NEWEST_LEGACY = '2025-11-25';
+
+const PREFIX = 'io.modelcontextprotocol/';
+export const PROTOCOL_VERSION = `${PREFIX}protocolVersion`;
+export const CLIENT_INFO = `${PREFIX}clientInfo`;
+export const CLIENT_CAPABILITIES = `${PREFIX}clientCapabilities`;
+export const LOG_LEVEL = `${PREFIX}logLevel`;
+export const SERVER_INFO = `${PREFIX}serverInfo`;
+export const SUBSCRIPTION_ID = `${PREFIX}subscriptionId`;
+export const TASKS_EXTENSION = `${PREFIX}tasks`;
+
+/** Keys of a request's `_meta` that say something of one hop only. */
+export const PER_HOP: ReadonlySet<string> = new Set([PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL]);
+
+/** JSON-RPC and MCP codes that servers and clients give each other; Callgate's own are in protocol/codes.ts. */
+export const METHOD_NOT_FOUND = -32601;
+export const INTERNAL_ERROR = -32603;
+export const LEGACY_NOT_FOUND = -32002;
+export const MISSING_CAPABILITY = -32021;
+export const UNSUPPORTED_VERSION = -32022;
+export const URL_ELICITATION_REQUIRED = -32042;
+
+/** Methods that may be answered with `input_required`. */
+export const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+/** Methods whose results say how long they may be kept. */
+export const CACHEABLE: ReadonlySet<string> = new Set([
+  'server/discover',
+  'tools/list',
+  'prompts/list',
+  'resources/list',
+  'resources/templates/list',
+  'resources/read',
+]);
+/** What a server may want of a client. */
+export const ASKS: ReadonlySet<string> = new Set(['sampling/createMessage', 'elicitation/create', 'roots/list']);
+
+/** From the least to the most severe (RFC 5424 section 6.2.1). */
+export const LOG_LEVELS: readonly string[] = [
+  'debug',
+  'info',
+  'notice',
+  'warning',
+  'error',
+  'critical',
+  'alert',
+  'emergency',
+];
+
+/** An id as JSON text. */
+export function idText(id: Id): string {
+  return typeof id === 'number' ? String(id) : quoted(id);
+}
+
+/** Text and bytes, one after the other. */
+export function bytesOf(...parts: readonly (string | Uint8Array)[]): Uint8Array {
+  const pieces = parts.map((part) => (typeof part === 'string' ? encodeUtf8(part) : part));
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** A request; `params` is JSON text. */
+export function requestLine(id: string, method: string, params?: string | Uint8Array): Uint8Array {
+  const head = `{"jsonrpc":"2.0","id":${id},"method":${quoted(method)}`;
+  return params === undefined ? bytesOf(head, '}') : bytesOf(head, ',"params":', params, '}');
+}
+
+/** A notification; `params` is JSON text. */
+export function notificationLine(method: string, params?: string): Uint8Array {
+  const head = `{"jsonrpc":"2.0","method":${quoted(method)}`;
+  return bytesOf(params === undefined ? `${head}}` : `${head},"params":${params}}`);
+}
+
+/** A result; `result` is JSON text. */
+export function resultLine(id: string, result: string | Uint8Array): Uint8Array {
+  return bytesOf(`{"jsonrpc":"2.0","id":${id},"result":`, result, '}');
+}
+
+/** An error. @param data anything that JSON can say */
+export function errorLine(id: string, code: number, message: string, data?: unknown): Uint8Array {
+  const more = data === undefined ? '' : `,"data":${JSON.stringify(data)}`;
+  return bytesOf(`{"jsonrpc":"2.0","id":${id},"error":{"code":${code},"message":${quoted(message)}${more}}}`);
+}
+
+/** `notifications/cancelled` of a request. */
+export function cancelLine(id: Id, reason: string): Uint8Array {
+  return notificationLine('notifications/cancelled', `{"requestId":${idText(id)},"reason":${quoted(reason)}}`);
+}
