@@ -4,7 +4,7 @@ import { CallgateError } from '../model/error.ts';
 import { BASE_FILE, BASE_POLICY, basePolicy } from './base.ts';
 import type { Combine, NodePath } from './document/document-types.ts';
 import type { PolicyDocument } from './document/document.ts';
-import type { FindInclude } from './includes.ts';
+import { type FindInclude, MAX_RULES } from './includes.ts';
 import { type Issue, PolicyError } from './document/issue.ts';
 import { openLayer, type PolicyLayer } from './layer.ts';
 import { isOperation } from './methods.ts';
@@ -80,6 +80,8 @@ export function compileDocuments(
   const texts = openTexts(compilePattern);
   const issues = documents.flatMap((document) => [...document.issues]);
   if (documents.length === 0) throw new PolicyError([nothingToCompile()]);
+  const crowded = tooManyRules(documents);
+  if (crowded !== undefined) throw new PolicyError([crowded]);
   const used = new Map<string, string>();
   const combine = documentKey(documents, 'combine', issues) ?? 'first';
   const reportIn =
@@ -300,6 +302,18 @@ function inOrder(issues: readonly Issue[]): readonly Issue[] {
   const files = [...new Set(issues.map((issue) => issue.file))];
   return issues.toSorted(
     (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+  );
+}
+
+/** At the file with which there are too many: compiling them would hold up whoever waits. */
+function tooManyRules(documents: readonly PolicyDocument[]): Issue | undefined {
+  let count = 0;
+  const full = documents.find(({ policy }) => (count += policy.rules?.length ?? 0) > MAX_RULES);
+  return full?.issueAt(
+    ['rules'],
+    'CG_POLICY_TOO_LARGE',
+    `with this file the policy has more than ${MAX_RULES} rules`,
+    'name several tools in one rule, or use globs: tool: [a, b, "read_*"]',
   );
 }
 

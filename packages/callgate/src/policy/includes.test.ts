@@ -187,3 +187,13 @@ describe('what cannot be included', () => {
     expect(compile).toThrow(/more than 16 deep/);
   });
 });
+
+test('a policy of very many rules is refused before it is compiled, wherever its rules stand', () => {
+  const half = (prefix: string): string =>
+    policy(
+      '',
+      ...Array.from({ length: 10_001 }, (_, index) => ` - {id: ${prefix}${index}, match: {tool: x}, effect: deny}\n`),
+    );
+  const files = { a: half('a'), b: half('b') };
+  expect(issuesOf(policy('imports: [a, b]\n'), files)).toEqual(['CG_POLICY_TOO_LARGE b:3']);
+});

@@ -6,6 +6,8 @@ import type { Issue } from './document/issue.ts';
 export const MAX_INCLUDED = 64;
 export const MAX_INCLUDE_DEPTH = 16;
 const MAX_INCLUDED_TEXT = 4_194_304;
+/** Rules of one policy, all of its files together: more would hold up the start for many seconds. */
+export const MAX_RULES = 20_000;
 
 /** A file that another one includes, as it was read. */
 export interface IncludedFile {
@@ -47,6 +49,7 @@ interface Splicing {
   /** Files that are in already, and how long they are together. */
   readonly seen: Set<string>;
   length: number;
+  rules: number;
 }
 
 const NOTHING_FOUND: FindInclude = () => ({
@@ -85,6 +88,7 @@ export function spliceIncludes(
       texts,
       seen: new Set([source.file]),
       length: source.text.length,
+      rules: 0,
     };
     if (!add(source, undefined, [source.file], new Set(), true, splicing)) return undefined;
   }
@@ -129,6 +133,9 @@ function add(
   const issues: Issue[] = [...document.issues];
   splicing.documents.push({ ...document, issues, ...(part === undefined ? {} : { part, replaced, isFixed }) });
   splicing.texts.push({ file: source.file, text: source.text });
+  splicing.rules += document.policy.rules?.length ?? 0;
+  // Compiling says that there are too many.
+  if (splicing.rules > MAX_RULES) return true;
   const own = new Set([...replaced, ...(document.policy.rules ?? []).map(({ id }) => id)]);
   for (const { include, path, part: kind } of includesOf(document.policy)) {
     const report: Complain = (code, message, remedy) => issues.push(document.issueAt(path, code, message, remedy));

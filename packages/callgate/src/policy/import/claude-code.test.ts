@@ -84,8 +84,13 @@ it("does not take another server's tool for one of Claude Code's", async () => {
 
 it('says what of the settings is no permission', async () => {
   const { remarksOn } = await imported('claude-code', SETTINGS);
-  expect(remarksOn('is no permission')).toHaveLength(2);
+  expect(remarksOn('are no permissions')).toHaveLength(1);
   expect(remarksOn('additionalDirectories')).toMatchObject([{ fate: 'refused' }]);
+});
+
+it('says one thing of each permission, and nothing of ids that the settings do not have', async () => {
+  const { remarks } = await imported('claude-code', settings({ deny: ['Read(./.env)'], allow: ['Edit(src/**)'] }));
+  expect(remarks.map(({ construct }) => construct)).toEqual(['Read(./.env)', 'Edit(src/**)', 'Grep']);
 });
 
 it('never allows by mode', async () => {

@@ -43,8 +43,14 @@ export function importClaudeCode(sources: readonly PolicySource[], draft: Draft)
     const foreign = readYaml(source, draft);
     const root = foreign === undefined ? undefined : openFields(foreign, foreign.value, [], undefined, draft);
     if (root === undefined || !root.needs('permissions')) continue;
-    for (const key of root.keys().filter((name) => name !== 'permissions' && name !== '$schema'))
-      draft.say('refused', root.at(key), shorten(key), 'is no permission; nothing of it is imported');
+    const others = root.keys().filter((name) => name !== 'permissions' && name !== '$schema');
+    if (others[0] !== undefined)
+      draft.say(
+        'refused',
+        root.at(others[0]),
+        shorten(others.join(', ')),
+        `${others.length === 1 ? 'is no permission' : 'are no permissions'}; nothing of it is imported`,
+      );
     const permissions = root.map('permissions', KEYS);
     if (permissions === undefined) continue;
     const mode = modeOf(permissions, draft);
@@ -101,7 +107,7 @@ function modeOf(permissions: FieldReader, draft: Draft): (typeof MODES)[number] 
 }
 
 function planRule(place: Place, draft: Draft): OutRule {
-  const id = draft.id('plan-mode', place);
+  const id = draft.id('plan-mode', place, true);
   return {
     id,
     from: place,
@@ -134,7 +140,8 @@ function readPermission(text: string, list: List, mode: string, place: Place, dr
   if (tool === 'Bash') return [bashRule(rule, specifier)];
   if (tool === 'WebFetch') return [fetchRule(rule, specifier)];
   const groups = groupsOf(tool, list);
-  if (groups !== undefined) return groups.map(({ tools, field }) => pathRule(rule, specifier, tools, field));
+  if (groups !== undefined)
+    return groups.map(({ tools, field }, index) => pathRule({ ...rule, isSaid: index > 0 }, specifier, tools, field));
   return [lostRule(rule, `what stands in the brackets of ${tool} cannot be carried`)];
 }
 
@@ -146,6 +153,8 @@ interface Permission {
   readonly place: Place;
   readonly draft: Draft;
   readonly reason: string;
+  /** Whether the report has its line already: one permission may become several rules. */
+  readonly isSaid?: boolean;
 }
 
 /** Tools that a rule for paths is about; a rule for one tool that edits denies all of them. */
@@ -159,8 +168,9 @@ function base(rule: Permission, tools: readonly string[], fate: 'same' | 'transl
   const id = rule.draft.id(
     `${rule.effect}-${rule.text.replaceAll(/\W+/g, '-').replace(/-$/, '')}`.slice(0, 80),
     rule.place,
+    true,
   );
-  rule.draft.say(fate, rule.place, rule.text, why, id);
+  if (rule.isSaid !== true) rule.draft.say(fate, rule.place, rule.text, why, id);
   const names = tools.map((tool) => (tool.includes('*') ? globName(tool) : exactName(tool)));
   return {
     id,
@@ -185,7 +195,7 @@ function lostRule(rule: Permission, why: string): OutRule {
     ? `${why}: the rule asks instead of allowing`
     : `${why}: the rule holds for every call of ${rule.tool}`;
   const out = base({ ...rule, effect: isAllow ? 'ask' : rule.effect }, [rule.tool], 'translated', then);
-  rule.draft.say('refused', rule.place, rule.text, then, out.id);
+  if (rule.isSaid !== true) rule.draft.say('refused', rule.place, rule.text, then, out.id);
   return { ...out, notes: [then] };
 }
 
@@ -249,7 +259,7 @@ function withSearches(rules: readonly OutRule[], draft: Draft): readonly OutRule
       rule.effect === 'deny' && isFields(rule.match as never) && rule.reason?.startsWith('deny: Read(') === true,
   );
   if (denied === undefined) return rules;
-  const id = draft.id('ask-Grep', denied.from);
+  const id = draft.id('ask-Grep', denied.from, true);
   const why = 'a search may read files that Read(...) denies: it is asked';
   draft.say('translated', denied.from, 'Grep', why, id);
   return [

@@ -2,7 +2,7 @@ import type { Place } from '../../model/error.ts';
 import type { NodePath } from '../document/document-types.ts';
 import { suggest } from '../document/nearest.ts';
 import type { Fields, Foreign, Value } from './read.ts';
-import type { Draft } from './report.ts';
+import { type Draft, shorten } from './report.ts';
 
 /** A map of a foreign file: its keys are checked when it is opened, each value when it is asked for. */
 export interface FieldReader {
@@ -42,7 +42,12 @@ export function openFields(
   const at = (key: string): Place => foreign.at([...path, key]);
   for (const key of known === undefined ? [] : Object.keys(value)) {
     if (!known?.includes(key))
-      draft.fail(at(key), 'CG_POLICY_IMPORT_KEY', `there is no key "${key}" here`, suggest(key, known ?? []));
+      draft.fail(
+        at(key),
+        'CG_POLICY_IMPORT_KEY',
+        `${path.length === 0 ? 'the file' : nameOf(path)} has no key "${shorten(key)}"`,
+        suggest(key, known ?? []),
+      );
   }
   const get = (key: string): Value | undefined => (Object.hasOwn(value, key) ? value[key] : undefined);
   const typed = <T extends Value>(key: string, what: string, is: (found: Value) => found is T): T | undefined => {
@@ -64,14 +69,24 @@ export function openFields(
     count(key, min = 1) {
       const found = reader.number(key);
       if (found === undefined || (Number.isSafeInteger(found) && found >= min)) return found;
-      draft.fail(at(key), 'CG_POLICY_IMPORT_VALUE', `${key} is ${found}`, `write a whole number of at least ${min}`);
+      draft.fail(
+        at(key),
+        'CG_POLICY_IMPORT_VALUE',
+        `${nameOf([...path, key])} is ${found}`,
+        `write a whole number of at least ${min}`,
+      );
       return undefined;
     },
     oneOf<T extends string>(key: string, words: readonly T[]): T | undefined {
       const found = reader.text(key);
       const hit = words.find((word) => word === found);
       if (found !== undefined && hit === undefined)
-        draft.fail(at(key), 'CG_POLICY_IMPORT_VALUE', `${key} may not be "${found}"`, suggest(found, words));
+        draft.fail(
+          at(key),
+          'CG_POLICY_IMPORT_VALUE',
+          `${nameOf([...path, key])} may not be "${shorten(found)}"`,
+          suggest(found, words),
+        );
       return hit;
     },
     texts(key) {
@@ -83,7 +98,7 @@ export function openFields(
         draft.fail(
           at(key),
           'CG_POLICY_IMPORT_VALUE',
-          `${key} is an empty list`,
+          `${nameOf([...path, key])} is an empty list`,
           'name something, or leave the key out',
         );
       for (const [index, item] of list.entries()) {
@@ -123,8 +138,17 @@ function wrong(draft: Draft, place: Place, path: NodePath, wanted: string, found
         ? 'a list'
         : typeof found === 'object'
           ? 'a map'
-          : JSON.stringify(found).slice(0, 60);
-  draft.fail(place, 'CG_POLICY_IMPORT_TYPE', `${nameOf(path)} is ${what}, not ${wanted}`, `write ${wanted}`);
+          : typeof found === 'string'
+            ? `the text "${shorten(found)}"`
+            : String(found);
+  const quoted = wanted === 'text' && (typeof found === 'number' || typeof found === 'boolean');
+  const listed = wanted === 'a list' && typeof found === 'string' ? `write ["${shorten(found)}"]` : `write ${wanted}`;
+  draft.fail(
+    place,
+    'CG_POLICY_IMPORT_TYPE',
+    `${nameOf(path)} is ${what}, not ${wanted}`,
+    quoted ? 'put it in quotes' : listed,
+  );
 }
 
 function nameOf(path: NodePath): string {

@@ -29,8 +29,8 @@ export interface Draft {
   say(fate: Fate, place: Place, construct: string, why: string, rule?: string): void;
   /** Adds an issue: nothing will be imported. */
   fail(place: Place, code: string, message: string, remedy?: string): void;
-  /** An id that the language allows and no other rule has. */
-  id(wanted: string, place: Place): string;
+  /** An id that the language allows and no other rule has; `isOurs` where the source has none, so that nothing is changed. */
+  id(wanted: string, place: Place, isOurs?: boolean): string;
 }
 
 const RESERVED = new Set(['default']);
@@ -56,14 +56,15 @@ export function openDraft(): Draft {
       const base = { code, message, ...place, place };
       issues.push(remedy === undefined ? base : { ...base, remedy });
     },
-    id(wanted, place) {
+    id(wanted, place, isOurs = false) {
       const base = slug(wanted);
       let id = base;
       let n = next.get(base) ?? 2;
       for (; taken.has(id) || RESERVED.has(id); n++) id = `${base}-${n}`;
       next.set(base, n);
       taken.add(id);
-      if (id !== wanted) draft.say('translated', place, `id "${shorten(wanted)}"`, `is written ${id} here`, id);
+      if (id !== wanted && !isOurs)
+        draft.say('translated', place, `id "${shorten(wanted)}"`, `is written ${id} here`, id);
       return id;
     },
   };
