@@ -31,6 +31,20 @@ const RUN_FLAGS: Command['flags'] = [
   ['--log-format pretty|json', 'how it is written'],
 ];
 
+const SERVE_FLAGS: Command['flags'] = [
+  ['--host <address>', 'listen there; by default 127.0.0.1'],
+  ['--port <number>', 'listen on this port; 0 takes a free one'],
+  ['--auth key|anonymous', 'whether clients must show the bearer key of the home'],
+  ['--transport http|sse', 'sse: also serve clients of HTTP+SSE (2024-11-05)'],
+  ['--upstream <url>', 'stand in front of this server instead of those of the config'],
+  ['--header "<name>: <value>"', 'send this to it; ${NAME} takes an environment variable; may be repeated'],
+  ...RUN_FLAGS.map(([flag, meaning]): readonly [string, string] =>
+    flag.startsWith('--name')
+      ? [flag, 'what rules call the server; of several, offer this one alone']
+      : [flag, meaning],
+  ),
+];
+
 /** Every command, in the order of the help. Adding one is a line here and a file. */
 export const COMMANDS: readonly Command[] = [
   {
@@ -40,6 +54,18 @@ export const COMMANDS: readonly Command[] = [
     flags: RUN_FLAGS,
     examples: ['callgate run -- npx -y @modelcontextprotocol/server-filesystem .', 'callgate run --name files'],
     load: async () => (await import('./run.ts')).runCommand,
+  },
+  {
+    name: 'serve',
+    summary: 'stand in front of any number of servers, for clients that come over HTTP',
+    usage: [
+      'callgate serve [flags]',
+      'callgate serve --upstream <url> [flags]',
+      'callgate serve [flags] -- <command...>',
+    ],
+    flags: SERVE_FLAGS,
+    examples: ['callgate serve', 'callgate serve --port 0 -- npx -y @modelcontextprotocol/server-everything'],
+    load: async () => (await import('./serve.ts')).serveCommand,
   },
   {
     name: 'demo',
@@ -145,6 +171,8 @@ export const ALIASES: Readonly<Record<string, string>> = { wrap: 'run' };
 /** Words that people try; only for hints. */
 export const HINTS: Readonly<Record<string, string>> = {
   start: 'run',
+  server: 'servers',
+  gateway: 'serve',
   proxy: 'run',
   setup: 'init',
   verify: 'audit verify',

@@ -1,8 +1,9 @@
-import { loadConfig, openHome, type Config, type ConfigRequest } from '../config/index.ts';
+import { loadConfig, openHome, type Config, type ConfigRequest, type ServerConfig } from '../config/index.ts';
 import { holdPolicy, type PolicyInForce } from '../gate/policy-in-force.ts';
 import { CallgateError } from '../model/error.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { startProcess, type ProcessEnd, type ProcessUpstream } from '../upstreams/process.ts';
+import type { GateRequest } from './gate-parts.ts';
 import { parseFlags, withHome, type Io } from './terminal.ts';
 
 const FLAGS = {
@@ -18,9 +19,9 @@ const FLAGS = {
 } as const;
 
 /**
- * `callgate run [flags] -- <command...>`, or `callgate run --name <server>` for one of the config: the gate in front of one
- * stdio server. stdout carries the protocol and nothing else. Resolves with the server's own exit code (128 + n after
- * signal n).
+ * `callgate run [flags] -- <command...>`, or `callgate run [--name <server>]` for one of the config, or all of it as one: the
+ * gate for one client on stdin and stdout. stdout carries the protocol and nothing else. Resolves with the exit code of
+ * the server's process (128 + n after signal n).
  * Throws CallgateError when the gate cannot stand: nothing is started before policy and config are good, and a server
  * whose calls could not be recorded is ended without having heard a word.
  */
@@ -32,10 +33,19 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   const request: ConfigRequest = { flags: settingsOf(flags.values), env, cwd: io.cwd, home };
   const config = await loadConfig(request);
   const log = createLogger({ stream: io.stderr, level: config.log.level, format: config.log.format, env: io.env });
-  const launch = launchOf(flags.rest, flags.values['name'], config, io);
-  const server = launch.name;
+  const target = targetOf(flags.rest, flags.values['name'], config, io);
   const holder = await holdPolicy(config, request);
   announce(holder.current, config, log);
+  const parts = { config, holder, home, log, env: io.env };
+  try {
+    return 'command' in target ? await runProcess(target, parts) : await runServers(target.servers, parts);
+  } finally {
+    holder.close();
+  }
+}
+
+/** One server that is a command: its process speaks to the client through the judge and nothing else. */
+async function runProcess(launch: Launch, parts: GateRequest): Promise<number> {
   // Policy and config are good: the server boots while the rest of the gate is loaded.
   let release: (() => void) | undefined;
   const starting = startProcess(launch.command, launch.args, launch).then((upstream) => {
@@ -46,18 +56,23 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   starting.catch(() => undefined);
   try {
     const { runSession } = await import('./session.ts');
-    return exitCodeOf(await runSession({ config, holder, home, server, starting, log, env: io.env }));
+    return exitCodeOf(await runSession({ ...parts, server: launch.name, starting }));
   } catch (error) {
     const upstream = await starting.catch(() => undefined);
     await upstream?.stop();
     throw error;
   } finally {
     release?.();
-    holder.close();
   }
 }
 
-/** How to start the server: the command that was given, or the one that the config has under its name. */
+/** A server that runs elsewhere, or several servers as one. */
+async function runServers(servers: Readonly<Record<string, ServerConfig>>, parts: GateRequest): Promise<number> {
+  const { runGatedServers } = await import('./session-servers.ts');
+  return runGatedServers(servers, parts);
+}
+
+/** How to start a server that is a command. */
 interface Launch {
   readonly name: string;
   readonly command: string;
@@ -66,24 +81,36 @@ interface Launch {
   readonly cwd: string;
 }
 
-function launchOf(rest: readonly string[] | undefined, name: string | undefined, config: Config, io: Io): Launch {
+/** What the client is to talk to: the command that was given, the server of the config by its name, or all that it has. */
+function targetOf(
+  rest: readonly string[] | undefined,
+  name: string | undefined,
+  config: Config,
+  io: Io,
+): Launch | { readonly servers: Readonly<Record<string, ServerConfig>> } {
   const [command, ...args] = rest ?? [];
   if (command !== undefined) {
     return { name: name ?? serverNameOf(command, args), command, args, env: io.env, cwd: io.cwd };
   }
-  const configured = name === undefined || !Object.hasOwn(config.servers, name) ? undefined : config.servers[name];
-  if (name !== undefined && configured?.kind === 'command') {
-    const env = { ...io.env, ...configured.env };
-    return { name, command: configured.command, args: configured.args, env, cwd: configured.cwd ?? io.cwd };
-  }
+  const known = Object.keys(config.servers);
+  const only = name ?? (known.length === 1 ? known[0] : undefined);
+  if (only === undefined && known.length > 1) return { servers: config.servers };
+  const configured = only === undefined || !Object.hasOwn(config.servers, only) ? undefined : config.servers[only];
+  if (only === undefined || configured === undefined) throw noServer(name, known, config);
+  if (configured.kind === 'url') return { servers: { [only]: configured } };
+  const env = { ...io.env, ...configured.env };
+  return { name: only, command: configured.command, args: configured.args, env, cwd: configured.cwd ?? io.cwd };
+}
+
+/** @param name what was asked for; undefined when nothing was */
+export function noServer(name: string | undefined, known: readonly string[], config: Config): CallgateError {
   const what = name === undefined ? 'No server command was given.' : `There is no server "${name}" in the config.`;
-  const known = Object.keys(config.servers).map((server) => `--name ${server}`);
   const untrusted = config.trust === 'untrusted' || config.trust === 'changed';
-  throw new CallgateError('CG_USAGE_COMMAND', what, {
+  return new CallgateError('CG_USAGE_COMMAND', what, {
     remedy: untrusted
       ? 'Servers of this project do not count until you trust it: callgate trust'
       : known.length > 0
-        ? `Name one of the config's (${known.join(', ')}), or write a command after "--".`
+        ? `Name one of the config's (${known.map((server) => `--name ${server}`).join(', ')}), or write a command after "--".`
         : COMMAND_REMEDY,
   });
 }
@@ -99,7 +126,7 @@ const COMMAND_REMEDY =
   'Write the server command after "--": callgate run -- npx -y @modelcontextprotocol/server-filesystem .';
 
 /** Flags by the name of the setting they stand for. */
-function settingsOf(values: Readonly<Record<string, string>>): Record<string, string | undefined> {
+export function settingsOf(values: Readonly<Record<string, string>>): Record<string, string | undefined> {
   return {
     policy: values['policy'],
     config: values['config'],
@@ -133,7 +160,8 @@ function plainName(part: string): string {
     .replace(/^(mcp-)?server-(?=.)|^mcp-(?=.)|(?<=.)-mcp(-server)?$/g, '');
 }
 
-function announce(inForce: PolicyInForce, config: Config, log: Logger): void {
+/** Says on stderr what a person should know of the policy in force. */
+export function announce(inForce: PolicyInForce, config: Config, log: Logger): void {
   for (const notice of inForce.notices) log.warn(notice);
   if (inForce.origin !== 'observe') return;
   const isThere = config.untrustedPolicy !== undefined;

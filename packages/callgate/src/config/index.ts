@@ -1,7 +1,7 @@
 export { documentCache } from './document-cache.ts';
 export { includesAmong, includesOnDisk } from './includes.ts';
 export { openHome } from './home.ts';
-export type { Config, ConfigRequest, PolicySource, ServeConfig, ServerConfig, Source } from './config.ts';
+export type { Config, ConfigRequest, PolicySource, ServeConfig, ServerConfig, Source, UrlServer } from './config.ts';
 export { loadConfig } from './load.ts';
 export { policyVariables, resolvePolicy } from './policies.ts';
 export type { ResolvedPolicy } from './policies.ts';

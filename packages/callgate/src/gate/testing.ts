@@ -11,28 +11,18 @@ export interface Answer {
   readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
-/** A judge over rules (YAML list items) with books in memory, and a client and a server to speak as. */
-export function judgeOf(rules: string, over: Partial<JudgeOptions> = {}) {
-  const sent: { toServer: string[]; toClient: string[]; warned: string[]; told: string[] } = {
-    toServer: [],
-    toClient: [],
-    warned: [],
-    told: [],
-  };
+/** What a judge over rules (YAML list items) needs, with books in memory; and how to read, break and wind them. */
+export function judgingOf(rules: string) {
   const records: EvidenceRecord[] = [];
+  const said: { warned: string[]; told: string[] } = { warned: [], told: [] };
   /** What the evidence throws when it is set. */
-  const broken: { append?: Error } = {};
+  const broken: { append?: Error; flush?: Error } = {};
   const clock = { now: Date.UTC(2026, 10, 21, 23, 30), mono: 0 };
-  const box = (lines: string[]) => ({
-    line: (bytes: Uint8Array, start: number, end: number) =>
-      void lines.push(Buffer.from(bytes.subarray(start, end)).toString()),
-    whole: (line: Uint8Array) => void lines.push(Buffer.from(line).toString()),
-  });
   const text = `version: 1\nrules:\n${rules}\n`;
   const policy = compilePolicy([{ file: 'policy.yaml', text }], { variables: {}, sha256: () => '0' });
   const budgets = memoryBudgets();
   const limits = memoryLimits();
-  const judge = new Judge({
+  const options: Omit<JudgeOptions, 'toServer' | 'toClient'> = {
     server: 'fx',
     principal: { id: 'os:me', roles: [], chain: [], assurance: 'same-user' },
     transport: 'stdio',
@@ -42,7 +32,9 @@ export function judgeOf(rules: string, over: Partial<JudgeOptions> = {}) {
         if (broken.append !== undefined) throw broken.append;
         return records.push(record) - 1;
       },
-      flush: () => undefined,
+      flush() {
+        if (broken.flush !== undefined) throw broken.flush;
+      },
       synced: async () => undefined,
       idOf: (n) => `p-${n}`,
       close: async () => undefined,
@@ -57,14 +49,24 @@ export function judgeOf(rules: string, over: Partial<JudgeOptions> = {}) {
     messageLimits: { depth: 128, keys: 1000 },
     inFlight: 10_000,
     pass: { unjudged: false, unrecorded: false },
-    toServer: box(sent.toServer),
-    toClient: box(sent.toClient),
     now: () => clock.now,
     mono: () => clock.mono,
-    warn: (message) => void sent.warned.push(message),
-    info: (message) => void sent.told.push(message),
-    ...over,
+    warn: (message) => void said.warned.push(message),
+    info: (message) => void said.told.push(message),
+  };
+  return { options, records, broken, clock, budgets, ...said };
+}
+
+/** A judge over rules (YAML list items) with books in memory, and a client and a server to speak as. */
+export function judgeOf(rules: string, over: Partial<JudgeOptions> = {}) {
+  const { options, records, broken, clock, budgets, warned, told } = judgingOf(rules);
+  const sent: { toServer: string[]; toClient: string[] } = { toServer: [], toClient: [] };
+  const box = (lines: string[]) => ({
+    line: (bytes: Uint8Array, start: number, end: number) =>
+      void lines.push(Buffer.from(bytes.subarray(start, end)).toString()),
+    whole: (line: Uint8Array) => void lines.push(Buffer.from(line).toString()),
   });
+  const judge = new Judge({ ...options, toServer: box(sent.toServer), toClient: box(sent.toClient), ...over });
   const raw = (from: 'client' | 'server', line: string): void => {
     const bytes = Buffer.from(line);
     judge.line(from, bytes, 0, bytes.length);
@@ -75,6 +77,8 @@ export function judgeOf(rules: string, over: Partial<JudgeOptions> = {}) {
   return {
     judge,
     ...sent,
+    warned,
+    told,
     records,
     broken,
     clock,

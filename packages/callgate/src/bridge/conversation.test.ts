@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { judgingOf } from '../gate/testing.ts';
+import type { Id } from '../protocol/correlate.ts';
+import type { LinkEvents } from '../upstreams/link.ts';
+import { Books } from './books.ts';
+import { Conversation } from './conversation.ts';
+
+const RULES = `
+  - { id: no-rm, match: { tool: rm }, effect: deny }
+  - { id: ask-back, match: { direction: request }, effect: allow }
+  - { id: all, match: { method: "*" }, effect: allow }
+`;
+
+function talk(durability: 'batch' | 'strict' = 'batch') {
+  const { options, records, broken, warned } = judgingOf(RULES);
+  const sent: string[] = [];
+  const heard: { line: { [key: string]: unknown }; answers: Id | undefined; about: Id | undefined }[] = [];
+  const ended: string[] = [];
+  let events!: LinkEvents;
+  let isClosed = false;
+  const books = new Books({
+    evidence: options.evidence,
+    durability,
+    passUnrecorded: false,
+    warn: (message) => void warned.push(message),
+  });
+  const conversation = new Conversation({
+    ...options,
+    books,
+    open: (told) => {
+      events = told;
+      return {
+        isFull: false,
+        send: (bytes, start, end) => void sent.push(Buffer.from(bytes.subarray(start, end)).toString()),
+        close: async () => void (isClosed = true),
+      };
+    },
+    end: {
+      message: (line, answers, about) =>
+        void heard.push({
+          line: JSON.parse(Buffer.from(line).toString()) as { [key: string]: unknown },
+          answers,
+          about,
+        }),
+      ended: (how) => void ended.push(how),
+    },
+  });
+  const bytesOf = (message: object) => Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }));
+  return {
+    conversation,
+    books,
+    broken,
+    records,
+    sent,
+    heard,
+    ended,
+    get isClosed() {
+      return isClosed;
+    },
+    events,
+    ask(message: object) {
+      const bytes = bytesOf(message);
+      conversation.receive(bytes, 0, bytes.length);
+    },
+    say(message: object, about?: Id) {
+      const bytes = bytesOf(message);
+      events.message(bytes, 0, bytes.length, about);
+    },
+    turn: () => new Promise((resolve) => setImmediate(() => setImmediate(resolve))),
+  };
+}
+
+const call = (id: number, name = 'echo') => ({ id, method: 'tools/call', params: { name, arguments: {} } });
+
+describe('a conversation', () => {
+  it('sends a call at the end of the turn, after its decision was written', async () => {
+    const { ask, sent, records, turn } = talk();
+    ask(call(1));
+    ask(call(2));
+    expect([sent.length, records.length]).toEqual([0, 2]);
+    await turn();
+    expect(sent.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([1, 2]);
+  });
+
+  it('answers what the policy refuses, and sends nothing', async () => {
+    const { ask, sent, heard, turn } = talk();
+    ask(call(1, 'rm'));
+    await turn();
+    expect(sent).toEqual([]);
+    expect(heard).toMatchObject([{ answers: 1, about: 1, line: { id: 1, result: { isError: true } } }]);
+  });
+
+  it('lets no call leave whose evidence cannot be written, and answers it', async () => {
+    const { ask, broken, sent, heard, turn } = talk();
+    broken.flush = new Error('disk full');
+    ask(call(1));
+    await turn();
+    expect(sent).toEqual([]);
+    expect(heard).toMatchObject([{ answers: 1, line: { error: { code: -31007 } } }]);
+  });
+
+  it('waits for the disk in strict mode, in order', async () => {
+    const { ask, sent, books, turn } = talk('strict');
+    ask(call(1));
+    await turn();
+    ask(call(2));
+    await turn();
+    await books.end();
+    expect(sent.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([1, 2]);
+  });
+
+  it('hands answers on at once, and says what a message of the server is about', async () => {
+    const { ask, say, heard, turn } = talk();
+    ask(call(1));
+    await turn();
+    say({ method: 'notifications/progress', params: { progressToken: 1, progress: 1 } }, 1);
+    say({ id: 's1', method: 'sampling/createMessage', params: {} }, 1);
+    say({ id: 1, result: { content: [] } }, 1);
+    expect(heard.map(({ answers, about }) => [answers, about])).toEqual([
+      [undefined, 1],
+      [undefined, 1],
+      [1, 1],
+    ]);
+  });
+
+  it('gives an error for a request that will not be answered', async () => {
+    const { ask, events, heard, turn } = talk();
+    ask(call(1));
+    await turn();
+    events.failed(1, { code: -31004, why: 'could not be reached', kind: 'transport' });
+    expect(heard).toMatchObject([
+      { answers: 1, line: { id: 1, error: { code: -31004, message: 'The server "fx" could not be reached.' } } },
+    ]);
+  });
+
+  it('answers every open request when the server ends, and tells its client once', async () => {
+    const { ask, events, heard, ended, turn, conversation } = talk();
+    ask(call(1));
+    ask(call(2));
+    await turn();
+    events.ended('ended with exit code 1');
+    await conversation.close();
+    expect(heard.map(({ answers }) => answers)).toEqual([1, 2]);
+    expect(ended).toEqual(['ended with exit code 1']);
+  });
+});

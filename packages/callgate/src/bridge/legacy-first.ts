@@ -1,0 +1,83 @@
+import type { Id } from '../protocol/correlate.ts';
+import { readMessage } from '../protocol/message.ts';
+import { Scanner } from '../protocol/scan.ts';
+import { deferredLink } from '../upstreams/deferred-link.ts';
+import type { Link, LinkEvents, OpenLink } from '../upstreams/link.ts';
+
+/**
+ * A link to a server that nobody has talked to yet: the client's first request, its `initialize`, is tried as it is. When the
+ * server will have none of it, the conversation goes on over another link, if there is one, with that request said again.
+ * @param legacy the link that is tried
+ * @param verdict told whether it worked; when it did not, what to go on with, or undefined when the failure stands
+ */
+export function legacyFirst(
+  legacy: OpenLink,
+  verdict: (worked: boolean) => Promise<OpenLink | undefined>,
+  events: LinkEvents,
+): Link {
+  let first: { readonly id: Id; readonly line: Uint8Array } | undefined;
+  let isDecided = false;
+  let isClosed = false;
+  let link: Link;
+
+  /** The first request failed: `stands` tells the client so, unless there is another way. */
+  const failed = (stands: () => void): void => {
+    isDecided = true;
+    const request = first?.line;
+    const before = link;
+    const instead = verdict(false)
+      .catch(() => undefined)
+      .then((open) => {
+        if (open === undefined) stands();
+        else void before.close();
+        return open;
+      });
+    const other = deferredLink(
+      instead.then((open) => open ?? (() => before)),
+      events,
+    );
+    link = other;
+    if (request !== undefined)
+      void instead.then((open) => open !== undefined && !isClosed && other.send(request, 0, request.length));
+  };
+  const isFirst = (id: Id | undefined): boolean => !isDecided && first !== undefined && id === first.id;
+
+  link = legacy({
+    ...events,
+    message(bytes, start, end, about) {
+      if (isDecided) return events.message(bytes, start, end, about);
+      const answer = readMessage(new Scanner({ depth: 128, keys: 100_000 }), bytes, start, end);
+      const pass = () => events.message(bytes, start, end, about);
+      if ('refused' in answer || !isFirst(answer.id)) return pass();
+      if (answer.kind === 'error') return failed(pass);
+      isDecided = true;
+      void verdict(true);
+      pass();
+    },
+    failed(id, failure) {
+      if (isFirst(id) && failure.kind === 'refused') failed(() => events.failed(id, failure));
+      else events.failed(id, failure);
+    },
+    ended(how) {
+      if (isDecided || first === undefined) return events.ended(how);
+      failed(() => events.ended(how));
+    },
+  });
+  return {
+    send(bytes, start, end) {
+      if (first === undefined) {
+        const message = readMessage(new Scanner({ depth: 128, keys: 100_000 }), bytes, start, end);
+        if (!('refused' in message) && message.kind === 'request' && message.id !== undefined)
+          first = { id: message.id, line: bytes.slice(start, end) };
+      }
+      link.send(bytes, start, end);
+    },
+    get isFull() {
+      return link.isFull;
+    },
+    close() {
+      isClosed = true;
+      return link.close();
+    },
+  };
+}
