@@ -35,6 +35,8 @@ export function can(
   options: AnalysisOptions,
   effect: Effect = 'allow',
 ): CanAnswer {
+  if (goal.facts.has('http'))
+    return { answer: 'unknown', why: ['calls of tools, prompts and resources have no http; ask for a tool instead'] };
   const found = search({
     ...asked(options),
     policies: [policy],

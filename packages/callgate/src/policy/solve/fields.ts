@@ -85,10 +85,10 @@ function judged(id: string, atoms: readonly NamedAtom[], hints: readonly Hint[],
   return { variables: [{ variable: { id, options }, atoms }], open: [], gaps: [] };
 }
 
-/** Ways up last, for people read the first. */
+/** What is not there first, ways up late: people read the first that will do. */
 function plainFirst(values: readonly (Json | undefined)[]): readonly (Json | undefined)[] {
   const weight = (value: Json | undefined): number =>
-    Number(typeof value !== 'string') * 2 + Number(typeof value === 'string' && value.includes('..'));
+    value === undefined ? 0 : typeof value !== 'string' ? 3 : value.includes('..') ? 2 : 1;
   return values.toSorted((a, b) => weight(a) - weight(b));
 }
 

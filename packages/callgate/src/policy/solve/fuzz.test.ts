@@ -30,6 +30,8 @@ const leafMatcher = fc.oneof(
   fc.constantFrom(...PATTERNS).map((pattern) => `{ regex: "${pattern}" }`),
   fc.constantFrom('a*', '?', '*b', 'a?*').map((glob) => `{ glob: "${glob}" }`),
   fc.tuple(fc.constantFrom('lt', 'le', 'gt', 'ge'), num).map(([key, n]) => `{ ${key}: ${n} }`),
+  fc.constantFrom('/project', '/project/a', '/etc', '~/k').map((root) => `{ under: [${root}] }`),
+  fc.constantFrom('{ not: { under: [/project/a, /etc] } }', '{ under: [/project, ~/k, /etc/b] }'),
   fc.constantFrom('{ exists: true }', '{ exists: false }', 'true', 'null'),
   num.map(String),
 );
@@ -83,6 +85,16 @@ const atom = fc.oneof(
     'threat.score > 0.5',
     'intent == "read"',
     'args.x + 1 > 2',
+    'under(args.x, "/project")',
+    'under(args.x, ["/project/a", "/etc"])',
+    '!under(args.y, "~/k")',
+    'size(tool) > 1',
+    'tool > "t"',
+    'tool.matches("^t+$")',
+    'http.method == "GET"',
+    'findings.exists(f, f.class == "secret")',
+    'size(principal.chain) > 0',
+    'host(args.x, "a.b")',
   ),
 );
 const { when } = fc.letrec<{ when: string }>((tie) => ({
@@ -95,7 +107,7 @@ const { when } = fc.letrec<{ when: string }>((tie) => ({
 }));
 
 const rule = fc.record({
-  tool: fc.constantFrom('t', 'u', '"*"', '"t*"'),
+  tool: fc.constantFrom('t', 'u', '"*"', '"t*"', '["*t*", u]', '["?", "t*u"]', '"*u*"'),
   rest: fc.constantFrom('', '', '', ', roles: [admin]', ', annotations: { readOnlyHint: true }'),
   args: fc.option(fc.dictionary(field, matcher, { minKeys: 1, maxKeys: 2 })),
   when: fc.option(when),
@@ -124,8 +136,34 @@ function textOf(one: Head, rules: readonly Rule[]): string {
   return `version: 1\ncombine: ${one.combine}\ndefault: ${one.default}\nrules:\n${lines.join('\n')}`;
 }
 
+const PATHS = [
+  '/project',
+  '/project/a/b',
+  '/project/ab',
+  '/etc/b',
+  '/etc/../project/a',
+  '/project/a/../b',
+  '/project/../etc',
+  '~/k/x',
+  '~/k/../z',
+  '/link/x',
+  'a/b',
+  '../etc',
+  '/project%2f',
+  '/etc/link',
+  '/etc/link/../a',
+];
+/** Links lead elsewhere. */
+const LINKS = {
+  '/link/x': '/project/a',
+  '/etc/link': '/home/user/k/y',
+  '/etc/link/../a': '/home/user/a',
+  '/project/a/b': '/etc/b/c',
+  'a/b': null,
+};
 const scalar = fc.oneof(
   text,
+  fc.constantFrom(...PATHS),
   num,
   fc.constantFrom<Json>(true, false, null, 'abc', 'K', 'k', '\u212a', 'a\nb', 'x', 'ab b', 1e30),
 );
@@ -137,7 +175,7 @@ const some: fc.Arbitrary<Json> = fc.oneof(
 );
 const call = fc
   .record({
-    tool: fc.constantFrom('t', 'u', 'tt', 'v'),
+    tool: fc.constantFrom('t', 'u', 'tt', 'v', 'tu', 'ut', 'vuv', 'vtv'),
     args: fc.dictionary(fc.constantFrom('x', 'y'), some),
     id: fc.constantFrom('agent', 'bob'),
     roles: fc.constantFrom<readonly string[]>([], ['admin']),
@@ -147,10 +185,12 @@ const call = fc
       { labels: ['z'] },
       { annotations: { readOnlyHint: true } },
       { time: 1e12 },
+      { findings: () => [] },
+      { findings: () => [{ rule: 'r', class: 'secret', pointer: '/x', confidence: 1 }] },
     ),
   })
   .map(({ tool, args, id, roles, rest }): Call =>
-    callOf({ tool, args, principal: { id, roles, chain: [], assurance: 'same-user' }, session: 'q', ...rest }),
+    callOf({ tool, args, principal: { id, roles, chain: [], assurance: 'same-user' }, session: 'q', links: LINKS, ...rest }),
   );
 const calls = fc.array(call, { minLength: CALLS, maxLength: CALLS, size: 'max' });
 const rules = fc.array(rule, { minLength: 1, maxLength: 4 });

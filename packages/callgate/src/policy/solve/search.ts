@@ -60,7 +60,8 @@ export interface Found {
 const MOST_TRIES = 400;
 /** Tries for what was judged by the real operators already: what is left open is little. */
 const MOST_JUDGED_TRIES = 60;
-const MOST_JUDGED_LEAVES = 3_000;
+/** Steps and tries for one name. */
+const MOST_JUDGED_STEPS = 40_000;
 /** As much of the time goes to calls that are worth trying first. */
 const SHARE_OF_LIKELY = 0.5;
 const MOST_GAPS = 6;
@@ -137,16 +138,54 @@ function tryLikely(
   deadline: Deadline,
 ): void {
   for (const problem of problems) {
-    let left = MOST_JUDGED_LEAVES;
-    for (const leaf of leavesOf(problem, request, new Map(), deadline)) {
-      if (left-- <= 0) break;
-      if (known.has(JSON.stringify(leaf.outcomes))) continue;
-      const witness = realised(problem, leaf, request, MOST_JUDGED_TRIES, deadline);
-      if (witness !== undefined) add(witness);
+    let left = MOST_JUDGED_STEPS;
+    const limited: Deadline = () => {
+      deadline();
+      if (left-- <= 0) throw new TooLarge('enough of these names');
+    };
+    try {
+      tryFew(problem, request, known, add, deadline);
       if (known.size >= request.most) return;
+      for (const leaf of leavesOf(problem, request, new Map(), limited)) {
+        if (known.has(JSON.stringify(leaf.outcomes))) continue;
+        const witness = realised(problem, leaf, request, MOST_JUDGED_TRIES, limited);
+        if (witness !== undefined) add(witness);
+        if (known.size >= request.most) return;
+      }
+    } catch (error) {
+      if (!(error instanceof TooLarge)) throw error;
     }
   }
 }
+
+/** Tries calls of few fields, in the plainest context: one field, then two. */
+function tryFew(
+  problem: Problem,
+  request: Search,
+  known: ReadonlyMap<string, Witness>,
+  add: (witness: Witness) => void,
+  deadline: Deadline,
+): void {
+  const [context] = problem.contexts;
+  if (context === undefined) return;
+  const axes = problem.variables
+    .filter(({ id }) => id.startsWith('['))
+    .map(({ id, options }) => {
+      const values = options.flatMap((option) => option.values.slice(0, 1)).filter((value) => value !== undefined);
+      return [JSON.parse(id) as FieldPath, [undefined, ...values]] as const;
+    });
+  let left = MOST_OF_FEW;
+  for (const fields of choicesOf(axes)) {
+    deadline();
+    if (left-- <= 0) return;
+    const witness = witnessOf(callWith(problem.named, fields, context), request);
+    if (witness === undefined || known.has(JSON.stringify(witness.outcomes))) continue;
+    add(smaller(witness, fields, context, problem, request));
+    if (known.size >= request.most) return;
+  }
+}
+
+const MOST_OF_FEW = 1_200;
 
 /** What of a kind of call that fits is not worked out. */
 function untried({ chosen }: Leaf, problem: Problem): Gap {
