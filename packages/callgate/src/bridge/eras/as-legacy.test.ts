@@ -23,7 +23,14 @@ function legacy(script: Script = () => undefined, over: Partial<AsLegacyOptions>
     message.method === 'server/discover' ? { id: message.id, result: discovered } : script(message, peer),
   );
   const clock = new ManualClock();
-  const options = { open: server.open, client: { name: 'callgate', version: '0' }, clock, random: counting(), ...over };
+  const options = {
+    server: 'fx',
+    open: server.open,
+    client: { name: 'callgate', version: '0' },
+    clock,
+    random: counting(),
+    ...over,
+  };
   const client = clientOf((events) => asLegacy(options, events));
   return { ...client, peer: server.peers[0]!, clock };
 }
@@ -75,7 +82,7 @@ it('fails initialize when the server does not speak the revision, or cannot be r
   expect(ear.failures).toEqual([{ id: 0, code: -31004, why: 'could not be reached', kind: 'transport' }]);
   const other = scripted(({ id }) => ({ id, result: { ...discovered, supportedVersions: ['2027-01-01'] } }));
   const clock = new ManualClock();
-  const options = { open: other.open, client: { name: 'c', version: '0' }, clock, random: counting() };
+  const options = { server: 'fx', open: other.open, client: { name: 'c', version: '0' }, clock, random: counting() };
   const second = clientOf((events) => asLegacy(options, events));
   second.send(initialize);
   await settled();

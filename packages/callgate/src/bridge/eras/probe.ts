@@ -1,0 +1,132 @@
+import { MALFORMED_ANSWER, SERVER_ENDED } from '../../protocol/codes.ts';
+import { readMessage, type Message } from '../../protocol/message.ts';
+import { STRING, type Tape } from '../../protocol/nodes.ts';
+import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
+import { quoted } from '../../protocol/splice.ts';
+import { elements, member, stringAt } from '../../protocol/tape.ts';
+import type { LinkFailure, OpenLink } from '../../upstreams/link.ts';
+import type { Clock } from './clock.ts';
+import { codeAt } from './translate.ts';
+import {
+  CLIENT_CAPABILITIES,
+  CLIENT_INFO,
+  LEGACY_REVISIONS,
+  MODERN_REVISION,
+  PROTOCOL_VERSION,
+  requestLine,
+  UNSUPPORTED_VERSION,
+} from './wire.ts';
+
+/** What a probe has shown; what it says nothing of stays unknown. */
+export interface EraFound {
+  /** Whether it speaks 2026-07-28. */
+  readonly modern?: boolean;
+  /** Whether it speaks a revision with sessions. A server of both eras need not name those. */
+  readonly legacy?: boolean;
+  /** The revisions it named. */
+  readonly revisions: readonly string[];
+  /** Why nothing is known: it could not be reached, or would not talk to us. */
+  readonly failure?: LinkFailure;
+}
+
+export interface ProbeOptions {
+  /** Opens a fresh link of the modern era, which is closed afterwards. */
+  readonly open: OpenLink;
+  readonly client: { readonly name: string; readonly version: string };
+  readonly clock: Clock;
+  /** Silence of a process means that it does not know the method; of an address, nothing. */
+  readonly isProcess: boolean;
+  readonly timeoutMs?: number;
+  readonly scan?: ScanLimits;
+}
+
+/** Servers that are installed when they start take their time. */
+const TIMEOUT_MS = 10_000;
+/** Beyond it a list of revisions is not read on. */
+const MOST_REVISIONS = 64;
+
+/** Asks a server on a link of its own what it speaks. Never throws. */
+export function probeEra(options: ProbeOptions): Promise<EraFound> {
+  return new Promise((resolve) => {
+    let isDone = false;
+    const done = (found: EraFound): void => {
+      if (isDone) return;
+      isDone = true;
+      callOff();
+      // The link may be the one that is telling: it is closed once that is over.
+      queueMicrotask(() => void link.close());
+      resolve(found);
+    };
+    const callOff = options.clock.after(options.timeoutMs ?? TIMEOUT_MS, () => {
+      done(options.isProcess ? LEGACY : SILENT);
+    });
+    const scanner = new Scanner(options.scan);
+    const link = options.open({
+      message: (bytes, start, end) => {
+        const message = readMessage(scanner, bytes, start, end);
+        if ('refused' in message) {
+          if (message.idText === ID) done(UNREADABLE);
+        } else if (message.id === PROBE && message.kind !== 'request') done(foundIn(scanner, message));
+      },
+      oversize: () => done(UNREADABLE),
+      failed: (_, failure) => done(isOfLegacy(failure) ? LEGACY : unknown(failure)),
+      drained: () => undefined,
+      ended: (how) => done(unknown({ code: SERVER_ENDED, why: how, kind: 'transport' })),
+    });
+    const line = requestLine(ID, 'server/discover', paramsOf(options.client));
+    link.send(line, 0, line.length);
+  });
+}
+
+const PROBE = 'callgate-probe';
+const ID = quoted(PROBE);
+const LEGACY: EraFound = { legacy: true, modern: false, revisions: [] };
+const SILENT = unknown({ code: SERVER_ENDED, why: 'did not say in time what it speaks', kind: 'transport' });
+const UNREADABLE = unknown({
+  code: MALFORMED_ANSWER,
+  why: 'said what it speaks in a way that cannot be read',
+  kind: 'refused',
+});
+
+function unknown(failure: LinkFailure): EraFound {
+  return { revisions: [], failure };
+}
+
+/**
+ * A server of sessions has no word for a request without one; what it says is a status. That it wants a credential, or is
+ * not well, says nothing.
+ */
+function isOfLegacy({ kind, why }: LinkFailure): boolean {
+  return kind === 'refused' && /\(HTTP (?:400|404|405|406|415|422)\)$/.test(why);
+}
+
+function paramsOf({ name, version }: ProbeOptions['client']): string {
+  const info = `{"name":${quoted(name)},"version":${quoted(version)}}`;
+  return `{"_meta":{"${PROTOCOL_VERSION}":"${MODERN_REVISION}","${CLIENT_INFO}":${info},"${CLIENT_CAPABILITIES}":{}}}`;
+}
+
+function foundIn(tape: Tape, message: Message): EraFound {
+  if (message.kind === 'result') {
+    const revisions = revisionsIn(tape, member(tape, message.result, 'supportedVersions'));
+    // Some servers answer anything with an empty result; that is no word of this era.
+    return revisions === undefined ? LEGACY : spoken(revisions);
+  }
+  const { error } = message;
+  if (codeAt(tape, member(tape, error, 'code')) !== UNSUPPORTED_VERSION) return LEGACY;
+  return spoken(revisionsIn(tape, member(tape, member(tape, error, 'data'), 'supported')) ?? []);
+}
+
+function spoken(revisions: readonly string[]): EraFound {
+  const isLegacy = revisions.some((revision) => LEGACY_REVISIONS.includes(revision));
+  return { modern: revisions.includes(MODERN_REVISION), ...(isLegacy ? { legacy: true } : {}), revisions };
+}
+
+/** @returns undefined when it is no list of texts */
+function revisionsIn(tape: Tape, list: number): string[] | undefined {
+  const revisions: string[] = [];
+  for (const node of elements(tape, list)) {
+    if (tape.kinds[node] !== STRING) return undefined;
+    if (revisions.length < MOST_REVISIONS) revisions.push(stringAt(tape, node));
+  }
+  return revisions.length === 0 ? undefined : revisions;
+}
