@@ -145,6 +145,7 @@ function add(
     const as = part === 'import' ? part : kind;
     const isHashed = isFixed && includeParts(include).sha256 !== undefined;
     if (!add(found, as, [...way, found.file], kind === 'parent' ? own : replaced, isHashed, splicing)) return false;
+    if (splicing.rules > MAX_RULES) break;
   }
   return true;
 }
