@@ -2,7 +2,7 @@ import { CallgateError } from '../model/error.ts';
 import { PolicyError } from '../policy/index.ts';
 import { can, compileGoal } from '../policy/solve/can.ts';
 import { secondsFlag } from './flag-values.ts';
-import { shownCall, USUAL_MS } from './policy-search.ts';
+import { placesIn, shownCall, UNKNOWN_REMEDY, USUAL_MS } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, filesOf, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, flagValue, type Io, parseFlags, printable } from './terminal.ts';
@@ -41,7 +41,13 @@ export async function policyCan(argv: readonly string[], io: Io): Promise<number
     return complain({ issues, sources: [] }, ['goal'], asJson, io);
   }
   const withinMs = secondsFlag('timeout', values['timeout'], USUAL_MS);
-  const found = can(loaded.policy, rule, { compile, now: () => performance.now(), withinMs }, effect);
+  const found = can(
+    loaded.policy,
+    rule,
+    { compile, now: () => performance.now(), withinMs, placeOf: placesIn(loaded.sources) },
+    effect,
+  );
+  const usesHttp = loaded.policy.rules.some(({ facts }) => facts.has('http'));
   if (asJson) {
     const witness = found.answer === 'yes' ? shownCall(found.witness) : undefined;
     io.stdout.write(
@@ -50,9 +56,12 @@ export async function policyCan(argv: readonly string[], io: Io): Promise<number
   } else if (found.answer === 'yes') {
     io.stdout.write(`yes: ${printable(JSON.stringify(shownCall(found.witness)))}\n`);
   } else if (found.answer === 'no') {
-    io.stdout.write(`no: ${goal} is never decided ${effect}, whatever the arguments, the principal and the time\n`);
+    io.stdout.write(
+      `no: ${goal} is never decided ${effect}, whatever the arguments, the principal and the time${usesHttp ? ', for calls that come without http' : ''}\n`,
+    );
   } else {
-    io.stdout.write(`unknown: no such call was found, and none was ruled out (${found.why.join('; ')})\n`);
+    io.stdout.write(`unknown: no such call was found, and none was ruled out (${printable(found.why.join('; '))})\n`);
+    io.stdout.write(`  do: ${UNKNOWN_REMEDY}\n`);
   }
   return found.answer === 'no' ? EXIT.ok : EXIT.failed;
 }

@@ -1,7 +1,7 @@
 import { CallgateError } from '../model/error.ts';
 import { differences } from '../policy/solve/differences.ts';
 import { secondsFlag } from './flag-values.ts';
-import { shownCall, USUAL_MS } from './policy-search.ts';
+import { placesIn, shownCall, UNKNOWN_REMEDY, USUAL_MS } from './policy-search.ts';
 import { loadEngines } from '../policy/index.ts';
 import { compileOptions, complain, loadPolicyFiles } from './policy-files.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
@@ -28,7 +28,12 @@ export async function policyDiff(argv: readonly string[], io: Io): Promise<numbe
   await Promise.all([loadEngines(old.policy), loadEngines(next.policy)]);
 
   const withinMs = secondsFlag('timeout', values['timeout'], USUAL_MS);
-  const found = differences(old.policy, next.policy, { compile, now: () => performance.now(), withinMs });
+  const found = differences(old.policy, next.policy, {
+    compile,
+    now: () => performance.now(),
+    withinMs,
+    placeOf: placesIn([...old.sources, ...next.sources]),
+  });
   const changes = found.witnesses.map((witness) => {
     const [from, to] = witness.outcomes;
     return { before: from, after: to, call: { ...shownCall(witness), effect: undefined, rule: undefined } };
@@ -42,10 +47,11 @@ export async function policyDiff(argv: readonly string[], io: Io): Promise<numbe
       printable(JSON.stringify(call)),
     ]);
     if (rows.length > 0) io.stdout.write(`${table([['change', 'rules', 'example'], ...rows])}\n`);
-    const rest = found.isComplete ? 'nothing else changes' : `there may be more (${found.why.join('; ')})`;
+    const rest = found.isComplete ? 'nothing else changes' : `there may be more (${printable(found.why.join('; '))})`;
     io.stdout.write(
       rows.length === 0 && found.isComplete ? 'no call is decided differently\n' : `${rows.length} found; ${rest}\n`,
     );
+    if (rows.length === 0 && !found.isComplete) io.stdout.write(`  do: ${UNKNOWN_REMEDY}\n`);
   }
   return changes.length === 0 && found.isComplete ? EXIT.ok : EXIT.failed;
 }

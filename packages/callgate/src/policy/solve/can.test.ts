@@ -84,6 +84,42 @@ describe('can a call that fits a goal be allowed?', () => {
       'yes',
     ],
     ['a role nobody named', ' - { id: a, match: { tool: t, roles: [admin] }, effect: allow }', 'tool == "t"', 'yes'],
+    [
+      'a path below another root',
+      ' - { id: a, match: { tool: read }, args: { path: { under: [/safe] } }, effect: allow }',
+      'under(args.path, "/etc")',
+      'no',
+    ],
+    [
+      'a path below a directory that is refused with its parent',
+      ` - { id: d, match: { tool: "*" }, when: 'has(args.path) && under(args.path, ["/a", "/b"])', effect: deny }
+ - { id: a, match: { tool: "*" }, effect: allow }`,
+      'under(args.path, "/a/b")',
+      'no',
+    ],
+    [
+      'a path below a directory of which a part is refused',
+      ` - { id: d, match: { tool: "*" }, when: 'has(args.path) && under(args.path, ["/a/b"])', effect: deny }
+ - { id: a, match: { tool: "*" }, effect: allow }`,
+      'under(args.path, "/a")',
+      'yes',
+    ],
+    ['a name of some length', ' - { id: a, match: { tool: "*" }, effect: allow }', 'size(tool) > 3', 'unknown'],
+    [
+      'a request, which calls are not',
+      ' - { id: a, match: { tool: "*" }, effect: allow }',
+      'http.method == "GET"',
+      'unknown',
+    ],
+    [
+      'a name that many rules know parts of',
+      ` - { id: d, match: { tool: ["*a*", "*b*", "*c*", "*d*"] }, when: '"x" in labels', effect: deny }
+ - { id: e, match: { tool: ["*e*", "*f*", "*g*"] }, args: { y: { exists: true } }, effect: ask }
+ - { id: f, match: { tool: "*delete*" }, effect: deny }
+ - { id: a, match: { tool: "*" }, effect: allow }`,
+      'tool.contains("delete")',
+      'no',
+    ],
     ['a prompt', ' - { id: a, match: { prompt: p }, effect: allow }', 'prompt == "p"', 'yes'],
   ])('%s', (_what, rules, goal, answer) => {
     const found = ask(rules, goal);
@@ -219,6 +255,14 @@ it.each(['method == "sampling/createMessage"', 'direction == "result"', 'method 
     expect(ask(rules, goal)).toMatchObject({ answer: 'unknown' });
   },
 );
+
+it('says which condition of which rule it could not work out', () => {
+  const rules = ` - { id: d, match: { tool: t }, args: { c: { shell: { destructive: true } } }, effect: deny }
+ - { id: a, match: { tool: t }, args: { c: { equals: x } }, effect: allow }`;
+  const found = ask(rules, 'args.c == args.d && size(args.c) > 9');
+  expect(found).toMatchObject({ answer: 'unknown' });
+  expect(found.answer === 'unknown' ? found.why.join() : '').toMatch(/the goal|rule d/);
+});
 
 it('reads a written-out dollar as the policy does', () => {
   const rules = ` - { id: a, match: { tool: t }, args: { x: '$\${PROJECT}' }, effect: allow }`;

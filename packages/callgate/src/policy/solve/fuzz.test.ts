@@ -190,7 +190,14 @@ const call = fc
     ),
   })
   .map(({ tool, args, id, roles, rest }): Call =>
-    callOf({ tool, args, principal: { id, roles, chain: [], assurance: 'same-user' }, session: 'q', links: LINKS, ...rest }),
+    callOf({
+      tool,
+      args,
+      principal: { id, roles, chain: [], assurance: 'same-user' },
+      session: 'q',
+      links: LINKS,
+      ...rest,
+    }),
   );
 const calls = fc.array(call, { minLength: CALLS, maxLength: CALLS, size: 'max' });
 const rules = fc.array(rule, { minLength: 1, maxLength: 4 });
