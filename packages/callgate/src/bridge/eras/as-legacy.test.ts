@@ -82,7 +82,7 @@ it('fails initialize when the server does not speak the revision, or cannot be r
   expect(ear.failures).toEqual([{ id: 0, code: -31004, why: 'could not be reached', kind: 'transport' }]);
   const other = scripted(({ id }) => ({ id, result: { ...discovered, supportedVersions: ['2027-01-01'] } }));
   const clock = new ManualClock();
-  const options = { server: 'fx', open: other.open, client: { name: 'c', version: '0' }, clock, random: counting() };
+  const options = { open: other.open, client: { name: 'c', version: '0' }, clock, random: counting() };
   const second = clientOf((events) => asLegacy(options, events));
   second.send(initialize);
   await settled();

@@ -49,8 +49,6 @@ export interface LegacyLimits {
 export const LEGACY_LIMITS: LegacyLimits = { rounds: 10, answerMs: 120_000, asks: 16, subscriptions: 256 };
 
 export interface AsLegacyOptions {
-  /** The server's configured name. */
-  readonly server: string;
   /** Opens the one link to the server, of the era without sessions. */
   readonly open: OpenLink;
   /** How Callgate names itself where the client gave no name. */

@@ -17,39 +17,43 @@ import {
   UNSUPPORTED_VERSION,
 } from './wire.ts';
 
-/** What a probe has shown; what it says nothing of stays unknown. */
+/**
+ * What a server speaks. `both` only when it says so: a server of both eras need not name its older revisions.
+ * `unknown`: it speaks neither in a revision that Callgate knows.
+ */
+export type EraVerdict = 'modern' | 'legacy' | 'both' | 'unknown';
+
 export interface EraFound {
-  /** Whether it speaks 2026-07-28. */
-  readonly modern?: boolean;
-  /** Whether it speaks a revision with sessions. A server of both eras need not name those. */
-  readonly legacy?: boolean;
+  readonly verdict: EraVerdict;
   /** The revisions it named. */
   readonly revisions: readonly string[];
-  /** Why nothing is known: it could not be reached, or would not talk to us. */
-  readonly failure?: LinkFailure;
+}
+
+/** Nothing can be told: it could not be reached, or would not talk to us. */
+export interface EraUnknown {
+  readonly failure: LinkFailure;
 }
 
 export interface ProbeOptions {
-  /** Opens a fresh link of the modern era, which is closed afterwards. */
-  readonly open: OpenLink;
   readonly client: { readonly name: string; readonly version: string };
   readonly clock: Clock;
-  /** Silence of a process means that it does not know the method; of an address, nothing. */
-  readonly isProcess: boolean;
-  readonly timeoutMs?: number;
+  readonly timeoutMs: number;
+  /** Silence means that it does not know the method: true of a process, not of an address. */
+  readonly silenceIsLegacy: boolean;
   readonly scan?: ScanLimits;
 }
 
-/** Servers that are installed when they start take their time. */
-const TIMEOUT_MS = 10_000;
 /** Beyond it a list of revisions is not read on. */
 const MOST_REVISIONS = 64;
 
-/** Asks a server on a link of its own what it speaks. Never throws. */
-export function probeEra(options: ProbeOptions): Promise<EraFound> {
+/**
+ * Asks a server what it speaks. Never throws.
+ * @param open a fresh link of the modern era, which is closed afterwards
+ */
+export function probeEra(open: OpenLink, options: ProbeOptions): Promise<EraFound | EraUnknown> {
   return new Promise((resolve) => {
     let isDone = false;
-    const done = (found: EraFound): void => {
+    const done = (found: EraFound | EraUnknown): void => {
       if (isDone) return;
       isDone = true;
       callOff();
@@ -57,11 +61,11 @@ export function probeEra(options: ProbeOptions): Promise<EraFound> {
       queueMicrotask(() => void link.close());
       resolve(found);
     };
-    const callOff = options.clock.after(options.timeoutMs ?? TIMEOUT_MS, () => {
-      done(options.isProcess ? LEGACY : SILENT);
+    const callOff = options.clock.after(options.timeoutMs, () => {
+      done(options.silenceIsLegacy ? LEGACY : SILENT);
     });
     const scanner = new Scanner(options.scan);
-    const link = options.open({
+    const link = open({
       message: (bytes, start, end) => {
         const message = readMessage(scanner, bytes, start, end);
         if ('refused' in message) {
@@ -80,7 +84,7 @@ export function probeEra(options: ProbeOptions): Promise<EraFound> {
 
 const PROBE = 'callgate-probe';
 const ID = quoted(PROBE);
-const LEGACY: EraFound = { legacy: true, modern: false, revisions: [] };
+const LEGACY: EraFound = { verdict: 'legacy', revisions: [] };
 const SILENT = unknown({ code: SERVER_ENDED, why: 'did not say in time what it speaks', kind: 'transport' });
 const UNREADABLE = unknown({
   code: MALFORMED_ANSWER,
@@ -88,8 +92,8 @@ const UNREADABLE = unknown({
   kind: 'refused',
 });
 
-function unknown(failure: LinkFailure): EraFound {
-  return { revisions: [], failure };
+function unknown(failure: LinkFailure): EraUnknown {
+  return { failure };
 }
 
 /**
@@ -117,8 +121,10 @@ function foundIn(tape: Tape, message: Message): EraFound {
 }
 
 function spoken(revisions: readonly string[]): EraFound {
+  const isModern = revisions.includes(MODERN_REVISION);
   const isLegacy = revisions.some((revision) => LEGACY_REVISIONS.includes(revision));
-  return { modern: revisions.includes(MODERN_REVISION), ...(isLegacy ? { legacy: true } : {}), revisions };
+  const verdict = isModern ? (isLegacy ? 'both' : 'modern') : isLegacy ? 'legacy' : 'unknown';
+  return { verdict, revisions };
 }
 
 /** @returns undefined when it is no list of texts */
