@@ -3,11 +3,14 @@ import { readMessage } from './message.ts';
 import type { Tape } from './nodes.ts';
 import { NUMBER, STRING } from './nodes.ts';
 import type { Scanner } from './scan.ts';
-import { type Edit, encodeUtf8, splice } from './splice.ts';
+import { encodeUtf8 } from './splice.ts';
 import { member, numberAt, stringAt } from './tape.ts';
 
 // Clients choose their ids, and two of them choose the same. What goes on carries a number of ours instead, which no
 // other request of the conversation has; what comes back carries the client's own id again, byte for byte.
+
+/** Where new bytes come from: the host's pool is faster than a new array each. */
+export type Allocate = (length: number) => Uint8Array;
 
 /** What of a request was replaced, as JSON text. */
 export interface Original {
@@ -40,8 +43,8 @@ const BRACE = 0x7d;
 export function originalOf(tape: Tape, message: Message): Original {
   const token = message.progressToken === undefined ? -1 : tokenNode(tape, message);
   return {
-    id: tape.bytes.slice(message.idStart, message.idEnd),
-    token: token < 0 ? undefined : tape.bytes.slice(tape.starts[token], tape.ends[token]),
+    id: copyOf(tape.bytes, message.idStart, message.idEnd),
+    token: token < 0 ? undefined : copyOf(tape.bytes, tape.starts[token]!, tape.ends[token]!),
   };
 }
 
@@ -53,13 +56,19 @@ export function originalOf(tape: Tape, message: Message): Original {
  * @param end one past its last byte
  * @param number the id from now on
  */
-export function numbered(tape: Tape, message: Message, start: number, end: number, number: number): Uint8Array {
-  const text = encodeUtf8(String(number));
-  const id: Edit = { start: message.idStart, end: message.idEnd, text };
+export function numbered(
+  tape: Tape,
+  message: Message,
+  start: number,
+  end: number,
+  number: number,
+  allocate: Allocate = plain,
+): Uint8Array {
+  const text = digits(number);
+  const id: Span = { start: message.idStart, end: message.idEnd };
   const token = message.progressToken === undefined ? -1 : tokenNode(tape, message);
-  if (token < 0) return splice(tape.bytes, start, end, [id]);
-  const other: Edit = { start: tape.starts[token]!, end: tape.ends[token]!, text };
-  return splice(tape.bytes, start, end, other.start < id.start ? [other, id] : [id, other]);
+  const other = token < 0 ? undefined : spanOf(tape, token);
+  return replaced(tape.bytes, start, end, id, other, text, allocate);
 }
 
 /**
@@ -69,8 +78,7 @@ export function numbered(tape: Tape, message: Message, start: number, end: numbe
  */
 export function cancelOf(tape: Tape, message: Message, start: number, end: number, number: number): Uint8Array {
   const node = member(tape, message.params, 'requestId');
-  const text = encodeUtf8(String(number));
-  return splice(tape.bytes, start, end, [{ start: tape.starts[node]!, end: tape.ends[node]!, text }]);
+  return replaced(tape.bytes, start, end, spanOf(tape, node), undefined, digits(number), plain);
 }
 
 /** Says that the client no longer waits for a request. */
@@ -95,22 +103,20 @@ export function restoreAnswer(
   number: number,
   original: Original,
   listens = false,
+  allocate: Allocate = plain,
 ): Uint8Array | undefined {
   if (!listens) {
-    const text = encodeUtf8(String(number));
+    const text = digits(number);
     const at = idPlace(line, text);
-    if (at >= 0) return splice(line, 0, line.length, [{ start: at, end: at + text.length, text: original.id }]);
+    const span = { start: at, end: at + text.length };
+    if (at >= 0) return replaced(line, 0, line.length, span, undefined, original.id, allocate);
   }
   const message = readMessage(scanner, line, 0, line.length);
   if ('refused' in message || message.id !== number || message.method !== undefined) return undefined;
-  const edits: Edit[] = [{ start: message.idStart, end: message.idEnd, text: original.id }];
-  const named = member(scanner, member(scanner, message.result, '_meta'), SUBSCRIPTION);
-  if (listens && numberOf(scanner, named) === number) {
-    const edit = { start: scanner.starts[named]!, end: scanner.ends[named]!, text: original.id };
-    if (edit.start < message.idStart) edits.unshift(edit);
-    else edits.push(edit);
-  }
-  return splice(line, 0, line.length, edits);
+  const id: Span = { start: message.idStart, end: message.idEnd };
+  const node = listens ? member(scanner, member(scanner, message.result, '_meta'), SUBSCRIPTION) : -1;
+  const named = numberOf(scanner, node) === number ? spanOf(scanner, node) : undefined;
+  return replaced(line, 0, line.length, id, named, original.id, allocate);
 }
 
 /**
@@ -155,8 +161,8 @@ export function restoreNote(
   const original = number === undefined ? undefined : originals(number);
   const text = isProgress ? original?.token : original?.id;
   if (text === undefined) return isProgress ? undefined : { line, about: undefined, asks: false };
-  const edit = { start: scanner.starts[node]!, end: scanner.ends[node]!, text };
-  return { line: splice(line, 0, line.length, [edit]), about: number, asks: false };
+  const restored = replaced(line, 0, line.length, spanOf(scanner, node), undefined, text, plain);
+  return { line: restored, about: number, asks: false };
 }
 
 /**
@@ -174,6 +180,68 @@ function idPlace(line: Uint8Array, text: Uint8Array): number {
   const key = at - AT_TAIL.length;
   if (key > 0 && line[line.length - 1] === BRACE && begins(line, text, at) && begins(line, AT_TAIL, key)) return at;
   return -1;
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A copy of a message in which one span, or two, say something else. */
+function replaced(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  one: Span,
+  two: Span | undefined,
+  text: Uint8Array,
+  allocate: Allocate,
+): Uint8Array {
+  const first = two !== undefined && two.start < one.start ? two : one;
+  const last = first === one ? two : one;
+  const removed = first.end - first.start + (last === undefined ? 0 : last.end - last.start);
+  const out = allocate(end - start - removed + text.length * (last === undefined ? 1 : 2));
+  let to = copy(bytes, start, first.start, out, 0);
+  to = copy(text, 0, text.length, out, to);
+  if (last === undefined) {
+    copy(bytes, first.end, end, out, to);
+    return out;
+  }
+  to = copy(bytes, first.end, last.start, out, to);
+  to = copy(text, 0, text.length, out, to);
+  copy(bytes, last.end, end, out, to);
+  return out;
+}
+
+/** Below this many bytes a loop beats a view of them. */
+const SHORT = 128;
+
+function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
+  if (end - start > SHORT) to.set(from.subarray(start, end), at);
+  else for (let i = start; i < end; i++) to[at + i - start] = from[i]!;
+  return at + end - start;
+}
+
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const out = new Uint8Array(end - start);
+  copy(bytes, start, end, out, 0);
+  return out;
+}
+
+function plain(length: number): Uint8Array {
+  return new Uint8Array(length);
+}
+
+/** A whole number in decimal. */
+function digits(number: number): Uint8Array {
+  const text = String(number);
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+  return out;
+}
+
+function spanOf(tape: Tape, node: number): Span {
+  return { start: tape.starts[node]!, end: tape.ends[node]! };
 }
 
 function begins(line: Uint8Array, text: Uint8Array, at: number): boolean {

@@ -12,6 +12,10 @@ import { EventStream } from './event-stream.ts';
 import type { HttpLimits } from './options.ts';
 import type { Reply } from './reply.ts';
 
+export function pooled(length: number): Uint8Array {
+  return Buffer.allocUnsafe(length);
+}
+
 /** What the parts of one front door share. */
 export interface Hall {
   readonly limits: HttpLimits;
@@ -85,7 +89,7 @@ export abstract class Client {
     ticket.isAnswered = false;
     this.calls.set(call.number, call);
     if (reply !== undefined) this.hall.waiting.add(call);
-    const bytes = numbered(tape, message, start, end, call.number);
+    const bytes = numbered(tape, message, start, end, call.number, pooled);
     this.exchange?.receive(bytes, 0, bytes.length);
     return call;
   }

@@ -5,7 +5,7 @@ import { errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.t
 import { STRING } from '../../protocol/scan.ts';
 import { member, stringAt } from '../../protocol/tape.ts';
 import type { Visitor } from './admission.ts';
-import { type Call, Client, type Hall } from './call.ts';
+import { type Call, Client, type Hall, pooled } from './call.ts';
 import { eventId, EventStore, parseEventId } from './event-store.ts';
 import { type EventStream, frameOf, primingFrame } from './event-stream.ts';
 import { type Reply, sendJson } from './reply.ts';
@@ -81,7 +81,7 @@ export class LegacySession extends Client implements ClientEnd {
       if (call === undefined) return;
       const code = call.method === 'initialize' ? errorCode(scanner, line) : 0;
       if (call.method === 'initialize') this.#agree(line);
-      const restored = restoreAnswer(scanner, line, call.number, call.original);
+      const restored = restoreAnswer(scanner, line, call.number, call.original, false, pooled);
       if (restored === undefined) this.hall.warn('An answer did not carry the id it was said to; it was dropped.');
       else this.answered(call, restored, code);
       return;

@@ -2,7 +2,7 @@ import type { ClientEnd } from '../../bridge/exchange.ts';
 import { INVALID_REQUEST, PARSE_ERROR } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { cancelling, errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.ts';
-import { type Call, Client, type Hall } from './call.ts';
+import { type Call, Client, type Hall, pooled } from './call.ts';
 import type { Visitor } from './admission.ts';
 import { frameOf } from './event-stream.ts';
 import { HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, sendJson, UNSUPPORTED_VERSION } from './reply.ts';
@@ -25,7 +25,14 @@ export class ModernClient extends Client implements ClientEnd {
       const call = this.calls.get(answers as number);
       if (call === undefined) return;
       const code = errorCode(scanner, line);
-      const restored = restoreAnswer(scanner, line, call.number, call.original, call.method === 'subscriptions/listen');
+      const restored = restoreAnswer(
+        scanner,
+        line,
+        call.number,
+        call.original,
+        call.method === 'subscriptions/listen',
+        pooled,
+      );
       if (restored === undefined) this.hall.warn('An answer did not carry the id it was said to; it was dropped.');
       else this.answered(call, restored, code);
       return;
