@@ -43,6 +43,7 @@ const LASTING_MS = 30_000;
 const LATE_MS = 120_000;
 const KNOWN: readonly string[] = REVISIONS;
 const MODERN = '2026-07-28';
+const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 
 /** One server of a merge: its conversations, one after the other. */
 export class Member {
@@ -63,6 +64,7 @@ export class Member {
   #failures = 0;
   #retryAt = 0;
   #begunAt = 0;
+  #isClosed = false;
 
   constructor(index: number, name: string, home: Household) {
     this.index = index;
@@ -73,7 +75,7 @@ export class Member {
   /** Begins a conversation, unless there is one or it is too early to try again. */
   begin(): void {
     const { options } = this.#home;
-    if (this.state === 'connecting' || this.state === 'ready') return;
+    if (this.#isClosed || this.state === 'connecting' || this.state === 'ready') return;
     if (this.state === 'ended' && options.clock.now() < this.#retryAt) return;
     this.state = 'connecting';
     this.error = undefined;
@@ -208,6 +210,14 @@ export class Member {
     return this.capabilities === undefined ? undefined : Object.hasOwn(this.capabilities, capability);
   }
 
+  /** Whether it has said that it keeps tasks, in either era. */
+  get hasTasks(): boolean {
+    const extensions = this.capabilities?.['extensions'];
+    const isExtended =
+      typeof extensions === 'object' && extensions !== null && Object.hasOwn(extensions, TASKS_EXTENSION);
+    return isExtended || this.has('tasks') === true;
+  }
+
   health(): ServerHealth {
     return {
       name: this.name,
@@ -219,6 +229,7 @@ export class Member {
 
   async close(): Promise<void> {
     const exchange = this.#exchange;
+    this.#isClosed = true;
     this.generation++;
     this.#exchange = undefined;
     this.state = 'ended';

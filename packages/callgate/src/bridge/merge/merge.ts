@@ -1,73 +1,28 @@
 import { messageOf } from '../../model/error.ts';
-import {
-  INVALID_PARAMS,
-  INVALID_REQUEST,
-  MALFORMED_ANSWER,
-  SERVER_ENDED,
-  TOO_MANY_IN_FLIGHT,
-} from '../../protocol/codes.ts';
+import { INVALID_PARAMS, INVALID_REQUEST } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../../protocol/message.ts';
-import { OBJECT, Scanner } from '../../protocol/scan.ts';
-import { decodeUtf8, encodeUtf8, quoteJson, splice, type Edit } from '../../protocol/splice.ts';
-import { member as memberOf, stringAt } from '../../protocol/tape.ts';
-import { Asks } from './asks.ts';
+import { NULL, Scanner } from '../../protocol/scan.ts';
+import { decodeUtf8, encodeUtf8, splice } from '../../protocol/splice.ts';
+import { member as memberOf } from '../../protocol/tape.ts';
 import { Directory } from './directory.ts';
 import { discoverResult, initializeResult } from './handshake.ts';
-import { KINDS, PROMPTS, RESOURCES, TASKS, TEMPLATES, TOOLS, kindOf, type ListKind } from './kinds.ts';
+import { Inbound } from './inbound.ts';
+import { KINDS, kindOf, PROMPTS, TASKS, TOOLS, type ListKind } from './kinds.ts';
 import { Listens, type ListensHost } from './listens.ts';
 import { Lists } from './lists.ts';
-import { Member, type Trouble } from './member.ts';
+import { Member } from './member.ts';
 import type { Owned } from './names.ts';
-import {
-  CONNECT_MS,
-  DEFAULT_LIMITS,
-  type MergedExchange,
-  type MergeLimits,
-  type MergeOptions,
-  type ServerHealth,
-} from './options.ts';
-import { TaskOwners } from './tasks.ts';
-import {
-  edited,
-  envelopeOf,
-  errorLine,
-  idText,
-  notificationLine,
-  removal,
-  replacement,
-  resultLine,
-  textAt,
-} from './wire.ts';
-
-/** A request of the client that awaits its answer. */
-interface Open {
-  readonly method: string;
-  /** Whose conversation it went to; undefined while that is found out, or when the merge answers it. */
-  member?: Member;
-  generation?: number;
-  /** Ends what the merge does for it. */
-  cancel?: () => void;
-}
-
-/** A message of the client that is kept until it is known whose it is, and where the name stands in it. */
-interface Held {
-  readonly id: Id;
-  readonly method: string;
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-  /** The bytes that hold the name or URI. */
-  readonly at: { readonly start: number; readonly end: number };
-}
+import { CONNECT_MS, DEFAULT_LIMITS } from './options.ts';
+import type { MergedExchange, MergeLimits, MergeOptions, ServerHealth } from './options.ts';
+import { Owners } from './owners.ts';
+import { Requests, type Held } from './requests.ts';
+import { envelopeOf, errorLine, notificationLine, removal, resultLine, textAt } from './wire.ts';
 
 const METHOD_NOT_FOUND = -32601;
-const INTERNAL_ERROR = -32603;
 const RESOURCE_NOT_FOUND = -32002;
 /** Ids of our own requests: no front door counts that far. */
 const FIRST_ID = 2 ** 52;
-/** A name that nobody has is not looked for again so soon. */
-const LISTED_GOOD_MS = 2000;
 
 /**
  * One client's exchange with many servers under one endpoint. It is a front only: whatever goes to a server goes through the
@@ -88,13 +43,10 @@ class Merge implements MergedExchange, ListensHost {
   readonly connectMs: number;
   initialized: Uint8Array | undefined;
   readonly #lists: Lists;
+  readonly #owners: Owners;
   readonly #listens: Listens;
-  readonly #asks = new Asks();
-  readonly #tasks = new TaskOwners();
-  /** Tasks that the client carries out for servers. */
-  readonly #clientTasks = new TaskOwners();
-  readonly #open = new Map<Id, Open>();
-  readonly #listedAt = new Map<ListKind, number>();
+  readonly #requests: Requests;
+  readonly #inbound: Inbound;
   /** Lists that changed in this turn. */
   readonly #changes = new Set<string>();
   #hello: { readonly bytes: Uint8Array; readonly idStart: number; readonly idEnd: number } | undefined;
@@ -116,11 +68,16 @@ class Merge implements MergedExchange, ListensHost {
     });
     this.members = options.servers.map(({ name }, index) => new Member(index, name, this));
     this.#lists = new Lists(this);
-    this.#listens = new Listens(
-      this,
-      (id, line) => this.#reply(id, line),
-      (line, about) => this.#tell(line, about),
-    );
+    this.#owners = new Owners(this, this.#lists);
+    this.#requests = new Requests(options, this.members, this.connectMs, this.limits.open);
+    const tell = (line: Uint8Array, about: Id | undefined): void => this.#tell(line, about);
+    this.#listens = new Listens(this, (id, line) => this.#requests.reply(id, line), tell);
+    this.#inbound = new Inbound(this, this.#requests, this.#listens, tell, (member, notification) => {
+      this.#lists.forget(member, notification);
+      // In the modern era it comes under a subscription, or nobody has asked for it.
+      if (options.era === 'legacy') this.#changed(notification);
+      else this.#owners.outdate(notification);
+    });
   }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
@@ -130,10 +87,10 @@ class Merge implements MergedExchange, ListensHost {
     try {
       if (message.kind === 'request') this.#request(message, bytes, start, end);
       else if (message.kind === 'notification') this.#notification(message, bytes.subarray(start, end));
-      else this.#answer(message);
+      else this.#inbound.answered(message);
     } catch (error) {
-      this.options.log.warn(`A message of the client failed: ${messageOf(error)}`);
-      if (message.kind === 'request') this.#fault(message.id as Id);
+      if (message.kind === 'request') this.#requests.failed(message.id as Id, error);
+      else this.options.log.warn(`A message of the client failed: ${messageOf(error)}`);
     }
   }
 
@@ -144,13 +101,12 @@ class Merge implements MergedExchange, ListensHost {
   /** Full when every server is: a full one alone refuses what is its own. */
   get isFull(): boolean {
     const live = this.members.filter(({ isReady }) => isReady);
-    return this.#open.size >= this.limits.open || (live.length > 0 && live.every(({ isFull }) => isFull));
+    return this.#requests.isFull || (live.length > 0 && live.every(({ isFull }) => isFull));
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const { cancel } of this.#open.values()) cancel?.();
-    this.#open.clear();
+    this.#requests.close();
     await Promise.allSettled(this.members.map((member) => member.close()));
   }
 
@@ -182,17 +138,12 @@ class Merge implements MergedExchange, ListensHost {
   ended(member: Member, how: string): void {
     if (this.#isClosed) return;
     this.#lists.forget(member);
-    const trouble = member.trouble();
-    for (const [id, open] of this.#open) {
-      if (open.member !== member) continue;
-      // The judge answered them before; this is for those it never saw.
-      this.#reply(id, this.#troubleLine(id, member, { ...trouble, why: `${how} before it answered` }));
-    }
-    for (const line of this.#asks.ended(member)) this.#tell(line, undefined);
+    this.#requests.ended(member, how);
+    this.#inbound.ended(member);
   }
 
   isOwn(kind: ListKind, server: number, name: string): boolean {
-    return kind !== TASKS || this.#tasks.claim(name, server);
+    return kind !== TASKS || this.#inbound.tasks.claim(name, server);
   }
 
   changed(notification: string): void {
@@ -202,14 +153,11 @@ class Merge implements MergedExchange, ListensHost {
   told(member: Member, line: Uint8Array, answers: Id | undefined, about: Id | undefined): void {
     if (this.#isClosed) return;
     try {
-      if (answers === undefined) return this.#fromServer(member, line, about);
-      const open = this.#open.get(answers);
-      if (open?.member !== member || open.generation !== member.generation) return;
-      this.#open.delete(answers);
-      this.options.end.message(this.#claimed(member, open, line, answers), answers, about);
+      if (answers === undefined) this.#inbound.told(member, line, about);
+      else this.#inbound.answer(member, answers, line, about);
     } catch (error) {
-      this.options.log.warn(`A message of the server "${member.name}" failed: ${messageOf(error)}`);
-      if (answers !== undefined) this.#fault(answers);
+      if (answers !== undefined) this.#requests.failed(answers, error);
+      else this.options.log.warn(`A message of the server "${member.name}" failed: ${messageOf(error)}`);
     }
   }
 
@@ -218,15 +166,10 @@ class Merge implements MergedExchange, ListensHost {
   #request(message: Message, bytes: Uint8Array, start: number, end: number): void {
     const id = message.id as Id;
     const method = message.method as string;
-    if (this.#open.has(id)) return this.options.log.warn('A request under the id of an open one is dropped.');
-    if (this.#open.size >= this.limits.open) {
-      const text = 'Too many requests are open; try again when some are answered.';
-      return this.#later(id, errorLine(id, TOO_MANY_IN_FLIGHT, text));
-    }
-    const open: Open = { method };
-    this.#open.set(id, open);
+    const open = this.#requests.begin(id, method);
+    if (open === undefined) return;
     if (this.options.era === 'legacy' && this.#hello === undefined && !BEFORE_HELLO.includes(method)) {
-      return this.#later(id, errorLine(id, INVALID_REQUEST, 'The session begins with "initialize".'));
+      return this.#requests.later(id, errorLine(id, INVALID_REQUEST, 'The session begins with "initialize".'));
     }
     const kind = kindOf.get(method);
     if (kind !== undefined) return this.#list(kind, message, id);
@@ -244,9 +187,9 @@ class Merge implements MergedExchange, ListensHost {
       case 'initialize':
         return this.#initialize(message, bytes, start, end);
       case 'server/discover':
-        return this.#work(id, this.#discover(id, this.#envelope(message)));
+        return this.#requests.work(id, this.#discover(id, this.#envelope(message)));
       case 'ping':
-        return this.#later(id, resultLine(id, '{}'));
+        return this.#requests.later(id, resultLine(id, '{}'));
       case 'tools/call':
         return this.#toNamed(TOOLS, message.name!, held(memberOf(this.tape, params, 'name')));
       case 'prompts/get':
@@ -279,47 +222,24 @@ class Merge implements MergedExchange, ListensHost {
         this.#greeted = true;
         return;
       case 'notifications/cancelled':
-        return this.#cancel(message.cancelled, line);
-      case 'notifications/progress': {
-        const found = this.#asks.progress(this.tape, message);
-        return found?.member.send(found.line);
-      }
+        return message.cancelled === undefined ? undefined : this.#requests.cancel(message.cancelled, line);
+      case 'notifications/progress':
+        return this.#inbound.progress(message);
       case 'notifications/roots/list_changed':
         for (const member of this.members) if (member.isReady) member.send(line);
         return;
-      case 'notifications/tasks/status': {
-        const owner = this.#clientTasks.ownerOf(textAt(this.tape, message.params, 'taskId') ?? '');
-        return owner === undefined ? undefined : this.members[owner]!.send(line);
-      }
+      case 'notifications/tasks/status':
+        return this.#inbound.clientTask(message, line);
       default:
         // It is not known whom it is for, and no other server should hear it.
         if (this.members.length === 1) this.members[0]!.send(line);
     }
   }
 
-  /** An answer of the client to a request of a server. */
-  #answer(message: Message): void {
-    const found = this.#asks.inward(this.tape, message);
-    if (found === undefined) return;
-    const taskId = message.isTask
-      ? textAt(this.tape, memberOf(this.tape, message.result, 'task'), 'taskId')
-      : undefined;
-    if (taskId !== undefined) this.#clientTasks.claim(taskId, found.member.index);
-    found.member.send(found.line);
-  }
-
-  #cancel(id: Id | undefined, line: Uint8Array): void {
-    const open = id === undefined ? undefined : this.#open.get(id);
-    if (id === undefined || open === undefined) return;
-    this.#open.delete(id);
-    open.cancel?.();
-    if (open.member !== undefined && open.generation === open.member.generation) open.member.send(line);
-  }
-
   #initialize(message: Message, bytes: Uint8Array, start: number, end: number): void {
     const id = message.id as Id;
     if (this.#hello !== undefined) {
-      return this.#later(id, errorLine(id, INVALID_REQUEST, 'The session is initialized already.'));
+      return this.#requests.later(id, errorLine(id, INVALID_REQUEST, 'The session is initialized already.'));
     }
     const { tape } = this;
     const wanted = textAt(tape, message.params, 'protocolVersion');
@@ -328,7 +248,7 @@ class Merge implements MergedExchange, ListensHost {
     readMessage(tape, line, 0, line.length);
     const node = memberOf(tape, 0, 'id');
     this.#hello = { bytes: line, idStart: tape.starts[node]!, idEnd: tape.ends[node]! };
-    this.#work(id, this.#greet(id, wanted));
+    this.#requests.work(id, this.#greet(id, wanted));
   }
 
   async #greet(id: Id, wanted: string | undefined): Promise<Uint8Array> {
@@ -337,25 +257,8 @@ class Merge implements MergedExchange, ListensHost {
   }
 
   async #discover(id: Id, envelope: string | undefined): Promise<Uint8Array> {
-    await this.#learn(envelope);
+    await this.#owners.learn(envelope);
     return resultLine(id, discoverResult(this.options, this.members, this.directory.prefixes));
-  }
-
-  /** Asks what they are those servers of 2026-07-28 that have not said it. */
-  async #learn(envelope: string | undefined): Promise<void> {
-    if (this.options.era === 'legacy') {
-      await Promise.all(this.members.map((member) => member.whenReady(this.connectMs)));
-      return;
-    }
-    await Promise.all(
-      this.members.map(async (member) => {
-        if ((await member.whenReady(this.connectMs)) !== undefined || member.capabilities !== undefined) return;
-        const reply = await member.ask('server/discover', {}, envelope, this.connectMs);
-        if ('trouble' in reply) return;
-        const read = readMessage(this.tape, reply.line, 0, reply.line.length);
-        if (!('refused' in read) && read.kind === 'result') member.learn(this.tape, read.result);
-      }),
-    );
   }
 
   #list(kind: ListKind, message: Message, id: Id): void {
@@ -366,19 +269,15 @@ class Merge implements MergedExchange, ListensHost {
     if (cursor !== undefined && cursor !== '') {
       const rest = this.#lists.rest(kind, cursor, id);
       const text = 'The cursor is not known, or no longer: read the list from its beginning.';
-      return this.#later(id, rest ?? errorLine(id, INVALID_PARAMS, text));
+      return this.#requests.later(id, rest ?? errorLine(id, INVALID_PARAMS, text));
     }
-    if (
-      node >= 0 &&
-      cursor === undefined &&
-      decodeUtf8(this.tape.bytes, this.tape.starts[node], this.tape.ends[node]) !== 'null'
-    ) {
-      return this.#later(id, errorLine(id, INVALID_PARAMS, '"params.cursor" must be a string.'));
+    if (node >= 0 && cursor === undefined && this.tape.kinds[node] !== NULL) {
+      return this.#requests.later(id, errorLine(id, INVALID_PARAMS, '"params.cursor" must be a string.'));
     }
-    this.#work(
+    this.#requests.work(
       id,
       this.#lists.merged(kind, id, envelope).then((line) => {
-        this.#listedAt.set(kind, this.options.clock.now());
+        this.#owners.listed(kind);
         return line;
       }),
     );
@@ -387,10 +286,9 @@ class Merge implements MergedExchange, ListensHost {
   /** The call of a tool or prompt goes to whoever has it, under its own name. */
   #toNamed(kind: typeof TOOLS, exposed: string, held: Held): void {
     const known = this.directory.ownerOfName(kind, exposed, false);
-    if (known !== undefined) return this.#forward(known, held);
-    this.#find(held, async () => {
-      await this.#readAgain([kind], this.#envelopeOf(held));
-      const found = this.directory.ownerOfName(kind, exposed, true);
+    if (known !== undefined) return this.#requests.forward(known, held);
+    this.#requests.find(held, async () => {
+      const found = await this.#owners.ofName(kind, exposed, this.#envelopeOf(held));
       const what = kind === TOOLS ? 'tool' : 'prompt';
       return found ?? errorLine(held.id, INVALID_PARAMS, `Unknown ${what}: ${JSON.stringify(exposed.slice(0, 200))}`);
     });
@@ -398,23 +296,15 @@ class Merge implements MergedExchange, ListensHost {
 
   #toUri(uri: string, held: Held): void {
     const known = this.directory.ownerOfUri(uri);
-    if (known !== undefined) return this.#forward(known, held);
-    this.#find(
+    if (known !== undefined) return this.#requests.forward(known, held);
+    this.#requests.find(
       held,
-      async () => (await this.ownerOfUri(uri, this.#envelopeOf(held))) ?? this.#noSuchResource(held.id, uri),
+      async () => (await this.#owners.ofUri(uri, this.#envelopeOf(held))) ?? this.#noSuchResource(held.id, uri),
     );
   }
 
-  /** Whose URI it is, after the lists have been read, or that of the one server that has any. */
-  async ownerOfUri(uri: string, envelope: string | undefined): Promise<Owned | undefined> {
-    const known = this.directory.ownerOfUri(uri);
-    if (known !== undefined) return known;
-    await this.#readAgain([RESOURCES, TEMPLATES], envelope);
-    const found = this.directory.ownerOfUri(uri);
-    if (found !== undefined) return found;
-    await this.#learn(envelope);
-    const able = this.members.filter((member) => member.has('resources') === true);
-    return able.length === 1 ? { server: able[0]!.index, name: uri } : undefined;
+  ownerOfUri(uri: string, envelope: string | undefined): Promise<Owned | undefined> {
+    return this.#owners.ofUri(uri, envelope);
   }
 
   #complete(params: number, held: (node: number) => Held): void {
@@ -426,16 +316,17 @@ class Merge implements MergedExchange, ListensHost {
     }
     if (uri !== undefined) return this.#toUri(uri, held(memberOf(tape, ref, 'uri')));
     const { id } = held(-1);
-    this.#later(id, errorLine(id, INVALID_PARAMS, '"params.ref" must name a prompt or a resource.'));
+    this.#requests.later(id, errorLine(id, INVALID_PARAMS, '"params.ref" must name a prompt or a resource.'));
   }
 
   #setLevel(id: Id, params: number): void {
     const node = memberOf(this.tape, params, 'level');
     const level = node < 0 ? undefined : decodeUtf8(this.tape.bytes, this.tape.starts[node], this.tape.ends[node]);
-    if (level === undefined) return this.#later(id, errorLine(id, INVALID_PARAMS, '"params.level" is missing.'));
+    if (level === undefined)
+      return this.#requests.later(id, errorLine(id, INVALID_PARAMS, '"params.level" is missing.'));
     const able = this.members.filter((member) => member.isReady && member.has('logging') === true);
     const said = able.map((member) => member.ask('logging/setLevel', { level }, undefined, this.connectMs));
-    this.#work(
+    this.#requests.work(
       id,
       Promise.all(said).then((replies) => {
         let refusal: string | undefined;
@@ -457,21 +348,21 @@ class Merge implements MergedExchange, ListensHost {
   }
 
   #toTask(taskId: string | undefined, held: Held): void {
-    const owner = taskId === undefined ? undefined : this.#tasks.ownerOf(taskId);
-    if (owner !== undefined) return this.#send(this.members[owner]!, held, []);
-    const able = this.members.filter((member) => member.has('tasks') === true);
-    if (taskId !== undefined && able.length === 1) return this.#send(able[0]!, held, []);
-    this.#later(held.id, errorLine(held.id, INVALID_PARAMS, 'Unknown task: no server has named it here.'));
+    const owner = taskId === undefined ? undefined : this.#inbound.tasks.ownerOf(taskId);
+    if (owner !== undefined) return this.#requests.send(this.members[owner]!, held);
+    const able = this.members.filter((member) => member.hasTasks);
+    if (taskId !== undefined && able.length === 1) return this.#requests.send(able[0]!, held);
+    this.#requests.later(held.id, errorLine(held.id, INVALID_PARAMS, 'Unknown task: no server has named it here.'));
   }
 
   #vendor(held: Held): void {
-    if (this.members.length === 1) return this.#send(this.members[0]!, held, []);
+    if (this.members.length === 1) return this.#requests.send(this.members[0]!, held);
     this.#unknownMethod(held.id, held.method);
   }
 
   #unknownMethod(id: Id, method: string): void {
     const text = `Method not found: ${JSON.stringify(method.slice(0, 200))} is for no one of the servers behind this endpoint`;
-    this.#later(id, errorLine(id, METHOD_NOT_FOUND, text));
+    this.#requests.later(id, errorLine(id, METHOD_NOT_FOUND, text));
   }
 
   #isOfOtherEra(method: string): boolean {
@@ -479,145 +370,10 @@ class Merge implements MergedExchange, ListensHost {
     return only.includes(method);
   }
 
-  // Ways to a server.
-
-  /** Sends a request to whoever has what it names, with the name that it has there. */
-  #forward({ server, name }: Owned, held: Held): void {
-    const text = quoteJson(name);
-    const { start, end } = held.at;
-    const isSame = text.length === end - start && text.every((byte, i) => byte === held.bytes[start + i]);
-    this.#send(this.members[server]!, held, isSame ? [] : [{ start, end, text }]);
-  }
-
-  #send(member: Member, held: Held, edits: readonly Edit[]): void {
-    if (!member.isReady) {
-      return this.#find(held, async () => {
-        const trouble = await member.whenReady(this.connectMs);
-        if (trouble !== undefined) return this.#troubleLine(held.id, member, trouble);
-        return { member, edits };
-      });
-    }
-    const open = this.#open.get(held.id);
-    if (open === undefined) return;
-    if (member.isFull) {
-      const text = `The server "${member.name}" takes no more now; try again shortly.`;
-      return this.#later(
-        held.id,
-        errorLine(held.id, TOO_MANY_IN_FLIGHT, text, { server: member.name, retryAfterMs: 1000 }),
-      );
-    }
-    open.member = member;
-    open.generation = member.generation;
-    const { bytes, start, end } = held;
-    member.send(edits.length === 0 ? bytes.subarray(start, end) : splice(bytes, start, end, edits));
-  }
-
-  /** Finds out where a request goes, and sends it there unless it was cancelled; an answer in its place is given. */
-  #find(
-    held: Held,
-    where: () => Promise<Owned | { readonly member: Member; readonly edits: readonly Edit[] } | Uint8Array>,
-  ): void {
-    const open = this.#open.get(held.id);
-    where().then(
-      (found) => {
-        if (this.#isClosed || this.#open.get(held.id) !== open) return;
-        if (found instanceof Uint8Array) this.#reply(held.id, found);
-        else if ('member' in found) this.#send(found.member, held, found.edits);
-        else this.#forward(found, held);
-      },
-      (error: unknown) => this.#failed(held.id, error),
-    );
-  }
-
-  /** Answers a request when the work for it is done. */
-  #work(id: Id, work: Promise<Uint8Array>): void {
-    const open = this.#open.get(id);
-    work.then(
-      (line) => {
-        if (this.#open.get(id) === open) this.#reply(id, line);
-      },
-      (error: unknown) => this.#failed(id, error),
-    );
-  }
-
-  async #readAgain(kinds: readonly ListKind[], envelope: string | undefined): Promise<void> {
-    const now = this.options.clock.now();
-    const due = kinds.filter((kind) => now - (this.#listedAt.get(kind) ?? -Infinity) >= LISTED_GOOD_MS);
-    for (const kind of due) this.#listedAt.set(kind, now);
-    await Promise.all(due.map((kind) => this.#lists.read(kind, envelope)));
-  }
-
-  // What servers send.
-
-  #fromServer(member: Member, line: Uint8Array, stream: Id | undefined): void {
-    const { tape } = this;
-    // The client knows of no stream but those of its own requests.
-    const about = stream !== undefined && this.#open.get(stream)?.member === member ? stream : undefined;
-    const message = readMessage(tape, line, 0, line.length);
-    if ('refused' in message)
-      return this.options.log.warn(`A message of the server "${member.name}" is dropped: ${message.message}`);
-    if (message.kind === 'request') return this.#ofServer(member, message, about);
-    if (message.kind !== 'notification') return;
-    if (this.#listens.told(member, message, stream)) return;
-    switch (message.method) {
-      case 'notifications/tools/list_changed':
-      case 'notifications/prompts/list_changed':
-      case 'notifications/resources/list_changed':
-        this.#forget(member, message.method);
-        // In the modern era it comes under a subscription, or nobody has asked for it.
-        if (this.options.era === 'legacy') this.#changed(message.method);
-        return;
-      case 'notifications/cancelled': {
-        const told = this.#asks.cancelled(member, tape, message);
-        return told === undefined ? undefined : this.#tell(told, about);
-      }
-      case 'notifications/resources/updated': {
-        const node = memberOf(tape, message.params, 'uri');
-        const uri = this.directory.uriOf(member.index, message.uri ?? '');
-        return this.#tell(uri === message.uri ? line : edited(tape, [replacement(tape, node, idText(uri))]), about);
-      }
-      case 'notifications/tasks/status':
-      case 'notifications/tasks': {
-        const taskId = textAt(tape, message.params, 'taskId');
-        if (taskId === undefined || this.#tasks.claim(taskId, member.index)) this.#tell(line, about);
-        return;
-      }
-      default:
-        this.#tell(line, about);
-    }
-  }
-
-  #ofServer(member: Member, message: Message, about: Id | undefined): void {
-    const line = this.#asks.outward(member, this.tape, message);
-    if (line !== undefined) return this.#tell(line, about);
-    const id = message.id as Id;
-    member.send(errorLine(id, TOO_MANY_IN_FLIGHT, 'Too many requests to the client are open.'));
-  }
-
-  #forget(member: Member, notification: string): void {
-    this.#lists.forget(member, notification);
-    for (const kind of KINDS) if (kind.changed === notification) this.#listedAt.delete(kind);
-  }
-
-  /** Notes whose task a result has begun. One that another server has already is refused: what is sent to it would go there. */
-  #claimed(member: Member, open: Open, line: Uint8Array, id: Id): Uint8Array {
-    if (open.method !== 'tools/call' && open.method !== 'tasks/list') return line;
-    if (!mayHoldTask(line)) return line;
-    const message = readMessage(this.tape, line, 0, line.length);
-    if ('refused' in message || !message.isTask) return line;
-    const task = memberOf(this.tape, message.result, 'task');
-    const holder = task >= 0 && this.tape.kinds[task] === OBJECT ? task : message.result;
-    const node = memberOf(this.tape, holder, 'taskId');
-    if (node < 0) return line;
-    if (this.#tasks.claim(stringAt(this.tape, node), member.index)) return line;
-    const text = `The server "${member.name}" named a task that another server has.`;
-    return errorLine(id, MALFORMED_ANSWER, text);
-  }
-
   /** The client is told once of what changed in a turn, however many servers say so. */
   #changed(notification: string | undefined): void {
     if (notification === undefined || this.#isClosed) return;
-    for (const kind of KINDS) if (kind.changed === notification) this.#listedAt.delete(kind);
+    this.#owners.outdate(notification);
     if (this.#changes.size === 0) {
       this.options.clock.after(0, () => {
         const changes = [...this.#changes];
@@ -632,37 +388,8 @@ class Merge implements MergedExchange, ListensHost {
     this.#changes.add(notification);
   }
 
-  // What the client hears.
-
   #tell(line: Uint8Array, about: Id | undefined): void {
     if (!this.#isClosed) this.options.end.message(line, undefined, about);
-  }
-
-  #reply(id: Id, line: Uint8Array): void {
-    if (!this.#open.delete(id) || this.#isClosed) return;
-    this.options.end.message(line, id, undefined);
-  }
-
-  /** Answers after the turn in which the request came. */
-  #later(id: Id, line: Uint8Array): void {
-    this.#work(id, Promise.resolve(line));
-  }
-
-  #fault(id: Id): void {
-    this.#open.set(id, { method: '' });
-    this.#later(id, errorLine(id, INTERNAL_ERROR, 'Callgate could not handle the request; its log says why.'));
-  }
-
-  #failed(id: Id, error: unknown): void {
-    if (!this.#open.has(id)) return;
-    this.options.log.warn(`A request of the client failed: ${messageOf(error)}`);
-    this.#fault(id);
-  }
-
-  #troubleLine(id: Id, { name }: Member, { why, retryAfterMs }: Trouble): Uint8Array {
-    const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-    const text = `The server "${name}" ${why}. Try again in ${seconds} s.`;
-    return errorLine(id, SERVER_ENDED, text, { server: name, retryAfterMs: Math.ceil(retryAfterMs) });
   }
 
   #noSuchResource(id: Id, uri: string): Uint8Array {
@@ -692,8 +419,3 @@ const ONLY_LEGACY: readonly string[] = [
 ];
 const ONLY_MODERN: readonly string[] = ['server/discover', 'subscriptions/listen', 'tasks/update'];
 const NOWHERE = { start: 0, end: 0 };
-
-/** A cheap look before the result is read: one that spells the word with escapes is none of a server that means well. */
-function mayHoldTask(line: Uint8Array): boolean {
-  return Buffer.from(line.buffer, line.byteOffset, line.byteLength).includes('"taskId"');
-}
