@@ -68,6 +68,15 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./serve.ts')).serveCommand,
   },
   {
+    name: 'servers',
+    summary: 'look at the servers of the config, and call one',
+    usage: ['callgate servers <verb> [flags]', 'callgate servers <verb> --help'],
+    flags: [],
+    examples: ['callgate servers list', 'callgate servers test'],
+    verbs: async () => (await import('./servers-verbs.ts')).SERVERS_VERBS,
+    load: async () => (await import('./servers.ts')).serversCommand,
+  },
+  {
     name: 'demo',
     summary: 'see calls allowed, denied, redacted and asked, and the evidence verified',
     usage: ['callgate demo [--keep]'],
