@@ -90,7 +90,8 @@ export class Directory {
   uriOf(server: number, uri: string): string {
     const known = (this.#shown.get(RESOURCES) ?? this.expose(RESOURCES)).of[server]!.get(uri);
     if (known !== undefined) return known;
-    const owner = this.ownerOfUri(uri);
+    // Templates are not asked: a server that tells of many URIs must not make us compare each with all.
+    const owner = ownedByTag(this.tags, uri) ?? this.#listed(RESOURCES, uri);
     return owner === undefined || owner.server === server ? uri : this.tags[server]! + uri;
   }
 

@@ -18,7 +18,7 @@ const DISCOVER_TTL_MS = 5000;
 export function initializeResult(
   options: MergeOptions,
   members: readonly Member[],
-  prefixes: readonly string[],
+  headings: readonly string[],
   wanted: string | undefined,
 ): string {
   const version = wanted !== undefined && LEGACY.includes(wanted) ? wanted : LEGACY.at(-1)!;
@@ -26,17 +26,17 @@ export function initializeResult(
     protocolVersion: quoted(version),
     capabilities: jsonText(capabilitiesOf(members)),
     serverInfo: JSON.stringify(options.serverInfo),
-    instructions: instructionsText(members, prefixes),
+    instructions: instructionsText(members, headings),
   });
 }
 
 /** The result of `server/discover`. It depends on who asks, and changes when a server comes. */
-export function discoverResult(options: MergeOptions, members: readonly Member[], prefixes: readonly string[]): string {
+export function discoverResult(options: MergeOptions, members: readonly Member[], headings: readonly string[]): string {
   return paramsText({
     resultType: '"complete"',
     supportedVersions: JSON.stringify(REVISIONS.slice(4)),
     capabilities: jsonText(capabilitiesOf(members)),
-    instructions: instructionsText(members, prefixes),
+    instructions: instructionsText(members, headings),
     ttlMs: String(DISCOVER_TTL_MS),
     cacheScope: '"private"',
     _meta: paramsText({ 'io.modelcontextprotocol/serverInfo': JSON.stringify(options.serverInfo) }),
@@ -58,10 +58,10 @@ export function capabilitiesOf(members: readonly Member[]): JsonObject {
  * What servers want a model to know, each under a heading of ours. Every line is quoted, so that none can look like the heading of
  * another server.
  */
-function instructionsText(members: readonly Member[], prefixes: readonly string[]): string | undefined {
+function instructionsText(members: readonly Member[], headings: readonly string[]): string | undefined {
   let left = MOST_OF_ALL;
   const sections: string[] = [];
-  for (const { index, name, instructions } of members) {
+  for (const { index, instructions } of members) {
     if (instructions === undefined || instructions.trim() === '') continue;
     const most = Math.min(MOST_OF_ONE, left);
     const kept = instructions.slice(0, most);
@@ -69,7 +69,7 @@ function instructionsText(members: readonly Member[], prefixes: readonly string[
     const lines = kept.split(/\r\n|[\n\r\u0085\u2028\u2029]/).map((line) => `> ${line}`);
     const cut = instructions.length - kept.length;
     if (cut > 0) lines.push(`(${cut} more characters are left out)`);
-    sections.push(`# Server "${name}" (names begin with "${prefixes[index]!}")\n${lines.join('\n')}`);
+    sections.push(`${headings[index]!}\n${lines.join('\n')}`);
   }
   return sections.length === 0 ? undefined : quoted(sections.join('\n\n'));
 }

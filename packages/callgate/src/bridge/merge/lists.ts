@@ -42,6 +42,9 @@ interface Rest {
 
 const METHOD_NOT_FOUND = -32601;
 const MOST_RESTS = 8;
+/** Of one list of one server, kept while the list is made. */
+const MOST_BYTES = 32 << 20;
+const LONGEST_CURSOR = 65_536;
 /** How long the list of a server that is too slow to be waited for stands in for the next one. */
 const LATE_GOOD_MS = 600_000;
 
@@ -170,6 +173,7 @@ export class Lists {
     let cursor: string | undefined;
     let ttlMs = Number.MAX_SAFE_INTEGER;
     let isPublic = true;
+    let bytes = 0;
     for (let page = 0; ; page++) {
       const params = { cursor: cursor === undefined ? undefined : quoted(cursor) };
       const reply = await member.ask(kind.method, params, envelope);
@@ -187,8 +191,10 @@ export class Lists {
       isPublic &&= textAt(tape, message.result, 'cacheScope') === 'public';
       cursor = textAt(tape, message.result, 'nextCursor');
       if (cursor === undefined) break;
-      if (cursors.has(cursor) || page + 1 >= limits.pages || entries.length >= limits.entries) {
-        options.log.warn(`${kind.method}: the list of the server "${member.name}" is cut: it has too many pages.`);
+      bytes += reply.line.length;
+      const isTooMuch = bytes > MOST_BYTES || cursor.length > LONGEST_CURSOR || entries.length >= limits.entries;
+      if (isTooMuch || cursors.has(cursor) || page + 1 >= limits.pages) {
+        options.log.warn(`${kind.method}: the list of the server "${member.name}" is cut: it goes on too long.`);
         break;
       }
       cursors.add(cursor);

@@ -17,6 +17,7 @@ import { CONNECT_MS, DEFAULT_LIMITS } from './options.ts';
 import type { MergedExchange, MergeLimits, MergeOptions, ServerHealth } from './options.ts';
 import { Owners } from './owners.ts';
 import { Requests, type Held } from './requests.ts';
+import { Standing } from './standing.ts';
 import { envelopeOf, errorLine, notificationLine, removal, resultLine, textAt } from './wire.ts';
 
 const METHOD_NOT_FOUND = -32601;
@@ -44,6 +45,7 @@ class Merge implements MergedExchange, ListensHost {
   initialized: Uint8Array | undefined;
   readonly #lists: Lists;
   readonly #owners: Owners;
+  readonly #standing: Standing;
   readonly #listens: Listens;
   readonly #requests: Requests;
   readonly #inbound: Inbound;
@@ -51,7 +53,6 @@ class Merge implements MergedExchange, ListensHost {
   readonly #changes = new Set<string>();
   #hello: { readonly bytes: Uint8Array; readonly idStart: number; readonly idEnd: number } | undefined;
   #greeted = false;
-  #level: string | undefined;
   #ids = FIRST_ID;
   #isClosed = false;
 
@@ -69,7 +70,10 @@ class Merge implements MergedExchange, ListensHost {
     this.members = options.servers.map(({ name }, index) => new Member(index, name, this));
     this.#lists = new Lists(this);
     this.#owners = new Owners(this, this.#lists);
-    this.#requests = new Requests(options, this.members, this.connectMs, this.limits.open);
+    this.#standing = new Standing(this);
+    this.#requests = new Requests(options, this.members, this.connectMs, this.limits.open, (method, owned) =>
+      this.#standing.subscribed(method, owned),
+    );
     const tell = (line: Uint8Array, about: Id | undefined): void => this.#tell(line, about);
     this.#listens = new Listens(this, (id, line) => this.#requests.reply(id, line), tell);
     this.#inbound = new Inbound(this, this.#requests, this.#listens, tell, (member, notification) => {
@@ -127,9 +131,7 @@ class Merge implements MergedExchange, ListensHost {
   }
 
   ready(member: Member): void {
-    if (this.#level !== undefined && member.has('logging') === true) {
-      void member.ask('logging/setLevel', { level: this.#level }, undefined);
-    }
+    this.#standing.restore(member);
     this.#listens.joined(member);
     // Whoever had its lists without this server reads them again.
     if (this.#greeted) for (const kind of KINDS) if (member.has(kind.capability) === true) this.#changed(kind.changed);
@@ -253,12 +255,21 @@ class Merge implements MergedExchange, ListensHost {
 
   async #greet(id: Id, wanted: string | undefined): Promise<Uint8Array> {
     await Promise.all(this.members.map((member) => member.whenReady(this.connectMs)));
-    return resultLine(id, initializeResult(this.options, this.members, this.directory.prefixes, wanted));
+    return resultLine(id, initializeResult(this.options, this.members, this.#headings(), wanted));
   }
 
   async #discover(id: Id, envelope: string | undefined): Promise<Uint8Array> {
     await this.#owners.learn(envelope);
-    return resultLine(id, discoverResult(this.options, this.members, this.directory.prefixes));
+    return resultLine(id, discoverResult(this.options, this.members, this.#headings()));
+  }
+
+  /** What stands over the instructions of each server. */
+  #headings(): readonly string[] {
+    const { naming, servers } = this.options;
+    return servers.map(({ name, prefix }, i) => {
+      const isPrefixed = naming === 'always' && prefix !== '';
+      return `# Server "${name}"${isPrefixed ? ` (its names begin with "${this.directory.prefixes[i]!}")` : ''}`;
+    });
   }
 
   #list(kind: ListKind, message: Message, id: Id): void {
@@ -324,26 +335,11 @@ class Merge implements MergedExchange, ListensHost {
     const level = node < 0 ? undefined : decodeUtf8(this.tape.bytes, this.tape.starts[node], this.tape.ends[node]);
     if (level === undefined)
       return this.#requests.later(id, errorLine(id, INVALID_PARAMS, '"params.level" is missing.'));
-    const able = this.members.filter((member) => member.isReady && member.has('logging') === true);
-    const said = able.map((member) => member.ask('logging/setLevel', { level }, undefined, this.connectMs));
     this.#requests.work(
       id,
-      Promise.all(said).then((replies) => {
-        let refusal: string | undefined;
-        for (const reply of replies) {
-          if ('trouble' in reply) continue;
-          const read = readMessage(this.tape, reply.line, 0, reply.line.length);
-          if ('refused' in read) continue;
-          if (read.kind === 'result') {
-            this.#level = level;
-            return resultLine(id, '{}');
-          }
-          refusal ??= textAt(this.tape, read.error, 'message');
-        }
-        if (refusal !== undefined) return errorLine(id, INVALID_PARAMS, refusal);
-        this.#level = level;
-        return resultLine(id, '{}');
-      }),
+      this.#standing
+        .setLevel(level)
+        .then((refusal) => (refusal === undefined ? resultLine(id, '{}') : errorLine(id, INVALID_PARAMS, refusal))),
     );
   }
 

@@ -42,14 +42,22 @@ export class Requests {
   readonly #members: readonly Member[];
   readonly #connectMs: number;
   readonly #most: number;
+  readonly #forwarded: (method: string, owned: Owned) => void;
   readonly #open = new Map<Id, Open>();
   #isClosed = false;
 
-  constructor(options: MergeOptions, members: readonly Member[], connectMs: number, most: number) {
+  constructor(
+    options: MergeOptions,
+    members: readonly Member[],
+    connectMs: number,
+    most: number,
+    forwarded: (method: string, owned: Owned) => void,
+  ) {
     this.#options = options;
     this.#members = members;
     this.#connectMs = connectMs;
     this.#most = most;
+    this.#forwarded = forwarded;
   }
 
   get isFull(): boolean {
@@ -71,7 +79,9 @@ export class Requests {
   }
 
   /** Sends a request to whoever has what it names, with the name that it has there. */
-  forward({ server, name }: Owned, held: Held): void {
+  forward(owned: Owned, held: Held): void {
+    const { server, name } = owned;
+    this.#forwarded(held.method, owned);
     const text = quoteJson(name);
     const { start, end } = held.at;
     const isSame = text.length === end - start && text.every((byte, i) => byte === held.bytes[start + i]);

@@ -278,6 +278,19 @@ describe('what goes to all or to one', () => {
     expect(b.asked('logging/setLevel')).toHaveLength(2);
   });
 
+  it('subscribes again with a server that comes again, but not to what was given up', async () => {
+    const b = library('b', ['x:1', 'x:2'], [], ({ method }) =>
+      method === 'resources/unsubscribe' ? { result: {} } : undefined,
+    );
+    const client = await legacy([b]);
+    for (const uri of ['x:1', 'x:2']) await client.ask('resources/subscribe', { uri });
+    await client.ask('resources/unsubscribe', { uri: 'x:2' });
+    b.end!.ended('ended');
+    await client.clock.pass(1000);
+    await client.ask('tools/list');
+    expect(b.asked('resources/subscribe').map(({ params }) => params!.uri)).toEqual(['x:1', 'x:2', 'x:1']);
+  });
+
   it('tells the client once of lists that several servers changed', async () => {
     const [a, b] = [serverOf('a', []), serverOf('b', [])];
     const client = await legacy([a, b]);
