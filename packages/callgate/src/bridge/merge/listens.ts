@@ -58,7 +58,8 @@ interface Listen {
 }
 
 export interface ListensHost extends ListsHost {
-  ownerOfUri(uri: string, envelope: string | undefined): Promise<Owned | undefined>;
+  /** Whose each URI is; of one that is nobody's, undefined. */
+  ownersOf(uris: readonly string[], envelope: string | undefined): Promise<readonly (Owned | undefined)[]>;
 }
 
 /** `subscriptions/listen` of a client: one stream to it, out of one of each server that has to do with it. */
@@ -162,10 +163,8 @@ export class Listens {
   async #begin(listen: Listen): Promise<void> {
     const { members, connectMs, options } = this.#host;
     try {
-      for (const uri of listen.uris) {
-        const owner = await this.#host.ownerOfUri(uri, listen.envelope);
-        if (owner !== undefined) listen.owners.set(uri, owner);
-      }
+      const owners = await this.#host.ownersOf(listen.uris, listen.envelope);
+      for (const [i, owner] of owners.entries()) if (owner !== undefined) listen.owners.set(listen.uris[i]!, owner);
       await Promise.all(members.map((member) => member.whenReady(connectMs)));
     } catch {
       // What is not known is not listened to.

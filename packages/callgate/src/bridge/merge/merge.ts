@@ -310,12 +310,12 @@ class Merge implements MergedExchange, ListensHost {
     if (known !== undefined) return this.#requests.forward(known, held);
     this.#requests.find(
       held,
-      async () => (await this.#owners.ofUri(uri, this.#envelopeOf(held))) ?? this.#noSuchResource(held.id, uri),
+      async () => (await this.#owners.ofUris([uri], this.#envelopeOf(held)))[0] ?? this.#noSuchResource(held.id, uri),
     );
   }
 
-  ownerOfUri(uri: string, envelope: string | undefined): Promise<Owned | undefined> {
-    return this.#owners.ofUri(uri, envelope);
+  ownersOf(uris: readonly string[], envelope: string | undefined): Promise<readonly (Owned | undefined)[]> {
+    return this.#owners.ofUris(uris, envelope);
   }
 
   #complete(params: number, held: (node: number) => Held): void {

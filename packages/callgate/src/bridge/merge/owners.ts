@@ -1,6 +1,7 @@
 import { readMessage } from '../../protocol/message.ts';
 import { KINDS, RESOURCES, TEMPLATES, type ListKind } from './kinds.ts';
 import type { Lists, ListsHost } from './lists.ts';
+import type { Member } from './member.ts';
 import type { Owned } from './names.ts';
 
 /** A name that nobody has is not looked for again so soon. */
@@ -10,6 +11,7 @@ const LISTED_GOOD_MS = 2000;
 export class Owners {
   readonly #host: ListsHost;
   readonly #lists: Lists;
+  readonly #learning = new Map<Member, Promise<void>>();
   readonly #listedAt = new Map<ListKind, number>();
 
   constructor(host: ListsHost, lists: Lists) {
@@ -33,32 +35,38 @@ export class Owners {
     return this.#host.directory.ownerOfName(kind, exposed, true);
   }
 
-  /** Whose URI it is; one that nobody lists is that of the one server that has resources. */
-  async ofUri(uri: string, envelope: string | undefined): Promise<Owned | undefined> {
+  /** Whose URI each is; one that nobody lists is that of the one server that has resources. */
+  async ofUris(uris: readonly string[], envelope: string | undefined): Promise<readonly (Owned | undefined)[]> {
     const { directory, members } = this.#host;
-    const known = directory.ownerOfUri(uri);
-    if (known !== undefined) return known;
-    await this.#read([RESOURCES, TEMPLATES], envelope);
-    const found = directory.ownerOfUri(uri);
-    if (found !== undefined) return found;
-    await this.learn(envelope);
+    const isMissing = (): boolean => uris.some((uri) => directory.ownerOfUri(uri) === undefined);
+    if (isMissing()) await this.#read([RESOURCES, TEMPLATES], envelope);
+    if (isMissing()) await this.learn(envelope);
     const able = members.filter((member) => member.has('resources') === true);
-    return able.length === 1 ? { server: able[0]!.index, name: uri } : undefined;
+    const only = able.length === 1 ? able[0] : undefined;
+    return uris.map(
+      (uri) => directory.ownerOfUri(uri) ?? (only === undefined ? undefined : { server: only.index, name: uri }),
+    );
   }
 
   /** Waits for every server, and asks those of 2026-07-28 what they are that have not said it. */
   async learn(envelope: string | undefined): Promise<void> {
-    const { members, connectMs, options, tape } = this.#host;
     await Promise.all(
-      members.map(async (member) => {
-        const trouble = await member.whenReady(connectMs);
-        if (trouble !== undefined || options.era === 'legacy' || member.capabilities !== undefined) return;
-        const reply = await member.ask('server/discover', {}, envelope, connectMs);
-        if ('trouble' in reply) return;
-        const read = readMessage(tape, reply.line, 0, reply.line.length);
-        if (!('refused' in read) && read.kind === 'result') member.learn(tape, read.result);
+      this.#host.members.map((member) => {
+        const learning = this.#learning.get(member) ?? this.#ask(member, envelope);
+        this.#learning.set(member, learning);
+        return learning.finally(() => this.#learning.delete(member));
       }),
     );
+  }
+
+  async #ask(member: Member, envelope: string | undefined): Promise<void> {
+    const { connectMs, options, tape } = this.#host;
+    const trouble = await member.whenReady(connectMs);
+    if (trouble !== undefined || options.era === 'legacy' || member.capabilities !== undefined) return;
+    const reply = await member.ask('server/discover', {}, envelope, connectMs);
+    if ('trouble' in reply) return;
+    const read = readMessage(tape, reply.line, 0, reply.line.length);
+    if (!('refused' in read) && read.kind === 'result') member.learn(tape, read.result);
   }
 
   async #read(kinds: readonly ListKind[], envelope: string | undefined): Promise<void> {
