@@ -196,8 +196,9 @@ class AsModern implements Link, SessionEvents {
     if (envelope === undefined) return;
     if (method === 'server/discover') return this.#discover(id, envelope.capabilities);
     if (method === 'subscriptions/listen') return this.#listen(id, message, envelope.capabilities);
+    // A state is never passed over in silence, whatever the client declares this time.
+    if (MAY_ASK.has(method) && this.#parking.retry(this.#scanner, message)) return;
     const mayAsk = MAY_ASK.has(method) && envelope.capabilities.mayBeAsked;
-    if (mayAsk && this.#parking.retry(this.#scanner, message)) return;
     const line = legacyRequest(this.#scanner, message, start, end);
     const digest = mayAsk ? this.#parking.digest(this.#scanner, message) : undefined;
     this.#pool.use(
