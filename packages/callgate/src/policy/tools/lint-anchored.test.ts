@@ -39,6 +39,7 @@ describe('a pattern for the whole text', () => {
     '^get\\\\z',
     '(?m)^a$',
     '(?m:^a$)',
+    '^a$|(?m)\\Aa\\z|^b$',
     '^(?m)a$',
     '^(?:a$)b',
     '(^a$)?',

@@ -1,5 +1,8 @@
 /** Bounds the work on a pattern made of groups; a longer one counts as not anchored. */
 const MAX_DEPTH = 20;
+const SETS_LINES = /\(\?[a-zA-Z]*m/;
+/** A repetition behind them is of what stands before them: `^(?i)*`. */
+const FLAGS_INSIDE = /\(\?[a-zA-Z-]+\)/;
 
 /**
  * Whether an RE2 pattern must match the whole text: every alternative begins with `^` or `\A` and ends with `$` or `\z`,
@@ -12,13 +15,15 @@ export function isAnchored(pattern: string, isMultiline = false, depth = 0): boo
   const alternatives = alternativesOf(pattern.slice(flags.length));
   // Flags inside hold to the end of their group, and are not followed here.
   if (alternatives.length === 1) return isWhole(alternatives[0] as string, lines, depth);
-  return alternatives.every((part) => isAnchored(part, lines, depth + 1));
+  // Those of one alternative hold in the ones behind it too.
+  const linesLater = lines || alternatives.some((part) => SETS_LINES.test(part));
+  return alternatives.every((part) => isAnchored(part, linesLater, depth + 1));
 }
 
 function isWhole(part: string, lines: boolean, depth: number): boolean {
   const group = groupAround(part);
   if (group !== undefined) return isAnchored(group.inner, lines || group.flags.includes('m'), depth + 1);
-  if (/\(\?[a-zA-Z]*m/.test(part)) return false;
+  if (SETS_LINES.test(part) || FLAGS_INSIDE.test(part)) return false;
   const first = part.startsWith('\\A') ? 2 : !lines && part.startsWith('^') ? 1 : 0;
   // Repeated (`^*`) it need not be there.
   const isOptional = /^[*+?{]/.test(part.slice(first));
