@@ -5,10 +5,11 @@ import { errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.t
 import { STRING } from '../../protocol/scan.ts';
 import { member, stringAt } from '../../protocol/tape.ts';
 import type { Visitor } from './admission.ts';
-import { type Call, Client, type Hall, pooled } from './call.ts';
+import { type Call, type Hall, pooled } from './call.ts';
 import { eventId, EventStore, parseEventId } from './event-store.ts';
 import { type EventStream, frameOf, primingFrame } from './event-stream.ts';
 import { type Reply, sendJson } from './reply.ts';
+import { SessionClient } from './session-client.ts';
 
 /** The stream that is nobody's answer. */
 const STANDALONE = 0;
@@ -19,10 +20,8 @@ const PRIMED_SINCE = '2025-11-25';
  * One session of a client before 2026-07-28. Its streams can be taken up again: what was sent on them is kept for a while.
  * A client that hangs up has not cancelled.
  */
-export class LegacySession extends Client implements ClientEnd {
+export class LegacySession extends SessionClient implements ClientEnd {
   readonly id: string;
-  /** By the ids of the client. */
-  readonly #byId = new Map<Id, Call>();
   readonly #kept: EventStore;
   readonly #gone: (session: LegacySession) => void;
   #standalone: EventStream | undefined;
@@ -51,27 +50,6 @@ export class LegacySession extends Client implements ClientEnd {
     // A request that nobody waits for keeps no session alive.
     for (const call of this.calls.values()) if (call.reply !== undefined) return false;
     return true;
-  }
-
-  isOpenId(id: Id): boolean {
-    return this.#byId.has(id);
-  }
-
-  /** The number of an open request. */
-  numberOf(id: Id): number | undefined {
-    return this.#byId.get(id)?.number;
-  }
-
-  override begin(...of: Parameters<Client['begin']>): Call {
-    // Known by its id before it is sent on: an answer may come at once.
-    const call = super.begin(...of);
-    if (this.calls.has(call.number)) this.#byId.set(call.id, call);
-    return call;
-  }
-
-  override finish(call: Call): void {
-    super.finish(call);
-    this.#byId.delete(call.id);
   }
 
   message(line: Uint8Array, answers: Id | undefined, about: Id | undefined): void {

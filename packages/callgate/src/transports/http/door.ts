@@ -1,0 +1,445 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { messageOf } from '../../model/error.ts';
+import type { Principal } from '../../model/principal.ts';
+import { type Message, readMessage, type Refusal } from '../../protocol/message.ts';
+import { cancelOf } from '../../protocol/renumber.ts';
+import { Scanner } from '../../protocol/scan.ts';
+import { decodeUtf8 } from '../../protocol/splice.ts';
+import { Admission, type NoRoom, type Ticket, type Visitor } from './admission.ts';
+import type { Call, Client, Hall } from './call.ts';
+import { eraOf, isKnownLegacy, isModern, type Misfit, misfitOf } from './envelope.ts';
+import { blankLineEnds } from './event-stream.ts';
+import { type Guard, makeGuard, PREFLIGHT } from './guard.ts';
+import { accepted, type Head, readHead } from './head.ts';
+import { LegacySession } from './legacy-session.ts';
+import { ModernClient } from './modern-client.ts';
+import { DEFAULT_LIMITS, type HttpLimits, type HttpOptions } from './options.ts';
+import { challenged, full, noServer, notAllowed, refuse } from './refusals.ts';
+import { INTERNAL_ERROR, type Reply, sendNothing, sendRefusal } from './reply.ts';
+import { pathOf, routeOf } from './routes.ts';
+import type { SessionClient } from './session-client.ts';
+import { SseSession } from './sse-session.ts';
+import { readBody } from './upload.ts';
+
+const SWEEP_MS = 1000;
+
+/** What is going on at a door. */
+export interface Load {
+  readonly sessions: number;
+  readonly shares: number;
+  readonly streams: number;
+  readonly principals: number;
+}
+
+/** One request on its way in. */
+interface Arrival {
+  readonly reply: Reply;
+  readonly head: Head;
+  readonly server: string | undefined;
+  readonly principal: Principal;
+  readonly visitor: Visitor;
+  readonly ticket: Ticket;
+  /** Of a POST to /messages. */
+  sse: SseSession | undefined;
+  call: Call | undefined;
+}
+
+/** What stands behind the port: takes requests one by one, and keeps the clients that have something going. */
+export class Door {
+  readonly limits: HttpLimits;
+  readonly #options: HttpOptions;
+  readonly #guard: Guard;
+  readonly #scanner: Scanner;
+  readonly #hall: Hall;
+  readonly #sessions = new Map<string, LegacySession>();
+  /** Modern conversations: by principal, then by server. */
+  readonly #shares = new Map<string, Map<string | undefined, ModernClient>>();
+  readonly #sseSessions = new Map<string, SseSession>();
+  readonly #sweep: NodeJS.Timeout;
+  #isClosing = false;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { depth, keys } = this.limits;
+    this.#guard = makeGuard(options.host, options.allowedHosts, options.allowedOrigins);
+    this.#scanner = new Scanner({ depth, keys });
+    this.#hall = {
+      limits: this.limits,
+      admission: new Admission(this.limits),
+      scanner: new Scanner({ depth: 1000 }),
+      waiting: new Set(),
+      streams: new Set(),
+      closing: new Set(),
+      mono: () => options.mono?.() ?? performance.now(),
+      warn: (message) => options.warn(message),
+    };
+    this.#sweep = setInterval(() => this.#tend(), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  load(): Load {
+    let shares = 0;
+    for (const byServer of this.#shares.values()) shares += byServer.size;
+    const { streams, admission } = this.#hall;
+    return {
+      sessions: this.#sessions.size + this.#sseSessions.size,
+      shares,
+      streams: streams.size,
+      principals: admission.visitors,
+    };
+  }
+
+  /** Takes one request. What it holds is checked from the outside in, and nothing of the body is read before it is known who asks. */
+  take(request: IncomingMessage, reply: Reply): void {
+    try {
+      this.#take(request, reply);
+    } catch (error) {
+      this.#failed(reply, error);
+    }
+  }
+
+  #take(request: IncomingMessage, reply: Reply): void {
+    const head = readHead(request.rawHeaders);
+    if (typeof head === 'string') return refuse(reply, 400, `The field ${head} stands twice.`, true);
+    const path = pathOf(request.url ?? '');
+    const problem = this.#guard.originProblem(head);
+    if (problem !== undefined) return refuse(reply, 403, problem, true);
+    if (path === '/health' || path === '/ready') return this.#health(request, reply, path);
+    const wrongHost = this.#guard.hostProblem(head);
+    if (wrongHost !== undefined) return refuse(reply, 403, wrongHost, true);
+    reply.extra = this.#guard.corsFields(head);
+    const route = routeOf(path, this.#options.legacySse === true);
+    if (route === undefined) return refuse(reply, 404, 'There is nothing here. MCP is at /mcp.', true);
+    if (request.method === 'OPTIONS') {
+      return head.origin === undefined ? notAllowed(reply) : sendNothing(reply, 204, PREFLIGHT);
+    }
+    if (this.#isClosing) return full(reply, 'all', undefined, 'Callgate is shutting down.');
+    const principal = this.#options.authenticate({
+      authorization: head.authorization,
+      agentKey: head.agentKey,
+      certificate: certificateOf(request.socket),
+      remoteAddress: request.socket.remoteAddress,
+    });
+    if ('status' in principal) return challenged(reply, principal);
+    const visitor = this.#hall.admission.visitorOf(principal);
+    const ticket = this.#hall.admission.enter(visitor);
+    if (typeof ticket === 'string') return full(reply, ticket);
+    const arrival: Arrival = {
+      reply,
+      head,
+      server: route.server,
+      principal,
+      visitor,
+      ticket,
+      sse: undefined,
+      call: undefined,
+    };
+    reply.on('close', () => this.#left(arrival));
+    if (route.kind === 'sse') return request.method === 'GET' ? this.#getSse(arrival) : notAllowed(reply, 'GET');
+    if (route.kind === 'messages') return this.#postSse(request, arrival);
+    switch (request.method) {
+      case 'POST':
+        return this.#post(request, arrival);
+      case 'GET':
+        return this.#get(arrival);
+      case 'DELETE':
+        return this.#delete(arrival);
+      default:
+        return notAllowed(reply);
+    }
+  }
+
+  /** The response has left whole, or the client has hung up. */
+  #left(arrival: Arrival): void {
+    const { call, ticket } = arrival;
+    ticket.isClosed = true;
+    if (call !== undefined && !ticket.isAnswered) {
+      try {
+        call.client.hungUp(call);
+      } catch (error) {
+        this.#options.warn(`A request could not be taken back: ${messageOf(error)}`);
+      }
+    }
+    this.#hall.admission.settle(ticket);
+  }
+
+  #post(request: IncomingMessage, arrival: Arrival): void {
+    readBody(request, arrival.reply, arrival.head, this.limits.bodyBytes, arrival.sse === undefined, (body) => {
+      try {
+        this.#message(arrival, body);
+      } catch (error) {
+        this.#failed(arrival.reply, error);
+      }
+    });
+  }
+
+  #message(arrival: Arrival, body: Buffer): void {
+    const { head, reply } = arrival;
+    // Line ends are space in JSON, and the end of a message for a server that reads lines.
+    blankLineEnds(body, 0, body.length);
+    const message = readMessage(this.#scanner, body, 0, body.length);
+    if ('refused' in message) return this.#malformed(arrival, message);
+    if (arrival.sse !== undefined) return this.#converse(arrival.sse, arrival, message, body, undefined);
+    if (eraOf(message, head) === 'modern') {
+      const misfit = misfitOf(this.#scanner, message, head);
+      if (misfit !== undefined) return this.#malformed(arrival, misfit);
+      // Hanging up cancels; a note could only mean one of many that share an id.
+      if (message.cancelled !== undefined) return sendNothing(reply, 202);
+      const client = this.#shareOf(arrival);
+      if (client === undefined) return noServer(reply);
+      if (message.kind !== 'request') return this.#forward(client, arrival, body);
+      if (client.exchange?.isFull === true) return full(reply, 'all', this.#idText(message.idStart, message.idEnd));
+      if (message.method === 'subscriptions/listen') {
+        const noRoom = this.#hall.admission.asStream(arrival.ticket);
+        if (noRoom !== undefined) return full(reply, noRoom, this.#idText(message.idStart, message.idEnd));
+      }
+      arrival.call = client.begin(reply, arrival.ticket, this.#scanner, message, 0, body.length);
+      return;
+    }
+    if (message.method === 'initialize' && message.kind === 'request') {
+      if (isModern(head.version)) {
+        return refuse(reply, 400, 'MCP-Protocol-Version names a revision that has no initialize.');
+      }
+      const session = this.#openSession(arrival);
+      if (typeof session === 'string') return full(reply, session, this.#idText(message.idStart, message.idEnd));
+      if (session === undefined) return noServer(reply);
+      arrival.call = session.begin(reply, arrival.ticket, this.#scanner, message, 0, body.length);
+      return;
+    }
+    const session = this.#sessionOf(arrival);
+    if (session !== undefined) this.#converse(session, arrival, message, body, reply);
+  }
+
+  /** One message of a client that has a session; `waits` is the response that its answer goes to, if any. */
+  #converse(session: SessionClient, arrival: Arrival, message: Message, body: Buffer, waits: Reply | undefined): void {
+    const { reply, ticket } = arrival;
+    if (message.kind !== 'request') {
+      if (message.cancelled === undefined) return this.#forward(session, arrival, body);
+      const number = session.numberOf(message.cancelled);
+      // Its answer has left already, or it never was.
+      if (number === undefined) return sendNothing(reply, 202);
+      return this.#forward(session, arrival, cancelOf(this.#scanner, message, 0, body.length, number));
+    }
+    if (session.isOpenId(message.id as string | number)) {
+      return refuse(reply, 400, 'The id belongs to a request that is still open.');
+    }
+    if (session.exchange?.isFull === true) {
+      return full(reply, 'all', this.#idText(message.idStart, message.idEnd));
+    }
+    const call = session.begin(waits, ticket, this.#scanner, message, 0, body.length);
+    if (waits === undefined) sendNothing(reply, 202);
+    else arrival.call = call;
+  }
+
+  #forward(client: Client, arrival: Arrival, bytes: Uint8Array): void {
+    if (client.exchange?.isFull === true) return full(arrival.reply, 'all');
+    client.lastUsed = this.#hall.mono();
+    client.exchange?.receive(bytes, 0, bytes.length);
+    sendNothing(arrival.reply, 202);
+  }
+
+  #malformed(arrival: Arrival, refusal: Refusal | Misfit): void {
+    const { reply, head, visitor, server } = arrival;
+    const { idText, code, message } = refusal;
+    const session = head.session === undefined ? undefined : this.#sessions.get(head.session);
+    const isTheirs = session !== undefined && session.visitor === visitor && session.server === server;
+    const client = arrival.sse ?? (isTheirs ? session : this.#shares.get(visitor.key)?.get(server));
+    client?.exchange?.malformed(refusal);
+    const data = 'data' in refusal && refusal.data !== undefined ? { data: refusal.data } : {};
+    sendRefusal(reply, { status: 400, code, message, idText, ...data });
+  }
+
+  #get(arrival: Arrival): void {
+    const { reply, head, ticket } = arrival;
+    if (isModern(head.version)) return notAllowed(reply, 'POST');
+    if (!accepted(head.accept ?? '*/*').stream) return refuse(reply, 406, 'Accept must allow text/event-stream.');
+    const session = this.#sessionOf(arrival);
+    if (session === undefined) return;
+    const noRoom = this.#hall.admission.asStream(ticket);
+    if (noRoom !== undefined) return full(reply, noRoom);
+    const outcome = session.attach(reply, head.lastEventId);
+    if (outcome === 'taken') return refuse(reply, 409, 'This session has a stream already.');
+    if (outcome === 'unknown') return refuse(reply, 400, 'Last-Event-ID is no event of this session.');
+  }
+
+  #delete(arrival: Arrival): void {
+    if (isModern(arrival.head.version)) return notAllowed(arrival.reply, 'POST');
+    const session = this.#sessionOf(arrival);
+    if (session === undefined) return;
+    session.close();
+    sendNothing(arrival.reply, 204);
+  }
+
+  #getSse(arrival: Arrival): void {
+    const { reply, head, ticket, visitor, server, principal } = arrival;
+    const { admission } = this.#hall;
+    if (!accepted(head.accept ?? '*/*').stream) return refuse(reply, 406, 'Accept must allow text/event-stream.');
+    const noRoom = admission.asStream(ticket) ?? admission.openSession(visitor);
+    if (noRoom !== undefined) return full(reply, noRoom);
+    const id = newSessionId();
+    const session = new SseSession(this.#hall, visitor, server, () => {
+      this.#sseSessions.delete(id);
+      admission.closeSession(visitor);
+    });
+    this.#openFor(session, principal);
+    if (session.exchange === undefined || session.hasEnded) return noServer(reply);
+    this.#sseSessions.set(id, session);
+    reply.once('close', () => session.close());
+    session.start(reply, `/messages?sessionId=${id}`);
+  }
+
+  #postSse(request: IncomingMessage, arrival: Arrival): void {
+    if (request.method !== 'POST') return notAllowed(arrival.reply, 'POST');
+    const id = new URLSearchParams((request.url ?? '').slice('/messages'.length)).get('sessionId');
+    const session = this.#sseSessions.get(id ?? '');
+    if (session === undefined || session.visitor !== arrival.visitor) {
+      return refuse(arrival.reply, 404, 'There is no such session; open /sse first.', true);
+    }
+    arrival.sse = session;
+    this.#post(request, arrival);
+  }
+
+  /** The session a request names, if it is this principal's and this server's; else the request is answered. */
+  #sessionOf(arrival: Arrival): LegacySession | undefined {
+    const { head, reply, visitor, server } = arrival;
+    if (head.session === undefined) {
+      refuse(reply, 400, 'The field Mcp-Session-Id is missing; begin with initialize.');
+      return undefined;
+    }
+    const session = this.#sessions.get(head.session);
+    // Another's session is no other answer than none: ids are not to be found by trying.
+    if (session === undefined || session.visitor !== visitor || session.server !== server || session.hasEnded) {
+      refuse(reply, 404, 'There is no such session; begin with initialize.');
+      return undefined;
+    }
+    if (head.version !== undefined && !isKnownLegacy(head.version, session.revision)) {
+      refuse(reply, 400, 'MCP-Protocol-Version names a version that is not known.');
+      return undefined;
+    }
+    return session;
+  }
+
+  #openSession(arrival: Arrival): LegacySession | NoRoom | undefined {
+    const { admission } = this.#hall;
+    const { visitor, server, principal } = arrival;
+    const noRoom = admission.openSession(visitor);
+    if (noRoom !== undefined) return noRoom;
+    const id = newSessionId();
+    const session = new LegacySession(this.#hall, visitor, server, id, () => {
+      this.#sessions.delete(id);
+      admission.closeSession(visitor);
+    });
+    this.#openFor(session, principal);
+    if (session.exchange === undefined || session.hasEnded) return undefined;
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  /** Opens what a session talks to; ends the session when there is none. */
+  #openFor(session: LegacySession | SseSession, principal: Principal): void {
+    const { server } = session;
+    try {
+      session.exchange = this.#options.open({ server, principal, era: 'legacy', end: session, session: newName() });
+    } finally {
+      if (session.exchange === undefined) session.ended('is unknown');
+    }
+  }
+
+  #shareOf(arrival: Arrival): ModernClient | undefined {
+    const { visitor, server, principal } = arrival;
+    const mine = this.#shares.get(visitor.key);
+    const known = mine?.get(server);
+    if (known !== undefined) return known;
+    const share = new ModernClient(this.#hall, visitor, server, () => {
+      const all = this.#shares.get(visitor.key);
+      if (all?.get(server) !== share) return;
+      all.delete(server);
+      if (all.size === 0) this.#shares.delete(visitor.key);
+      visitor.shares--;
+      this.#hall.admission.forget(visitor);
+    });
+    const exchange = this.#options.open({ server, principal, era: 'modern', end: share, session: newName() });
+    if (exchange === undefined || share.hasEnded) return undefined;
+    share.exchange = exchange;
+    visitor.shares++;
+    const all = mine ?? new Map<string | undefined, ModernClient>();
+    if (mine === undefined) this.#shares.set(visitor.key, all);
+    all.set(server, share);
+    return share;
+  }
+
+  #health(request: IncomingMessage, reply: Reply, path: string): void {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return notAllowed(reply, 'GET');
+    const { live, ready, servers } = this.#options.health();
+    const isGood = path === '/health' ? live : ready && !this.#isClosing;
+    const body = Buffer.from(JSON.stringify({ status: isGood ? 'ok' : 'unavailable', servers }));
+    const head = [
+      'Content-Type',
+      'application/json',
+      'Content-Length',
+      String(body.length),
+      'Cache-Control',
+      'no-store',
+    ];
+    reply.writeHead(isGood ? 200 : 503, head);
+    reply.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  /** Once a second for all: keep-alives, requests that wait for long, and what nobody uses any more. */
+  #tend(): void {
+    const now = this.#hall.mono();
+    const { streamAfterMs, keepAliveMs, sessionIdleMs } = this.limits;
+    for (const call of this.#hall.waiting) {
+      if (now - call.since < streamAfterMs) break;
+      call.client.linger(call);
+    }
+    for (const stream of this.#hall.streams) {
+      if (!stream.isOpen) this.#hall.streams.delete(stream);
+      else if (now - stream.lastWrite >= keepAliveMs) stream.keepAlive(now);
+    }
+    const since = now - sessionIdleMs;
+    for (const session of this.#sessions.values()) if (session.isIdle(since)) session.close();
+    for (const byServer of this.#shares.values()) {
+      for (const share of byServer.values()) if (share.lastUsed < since && share.calls.size === 0) share.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearInterval(this.#sweep);
+    for (const session of this.#sessions.values()) session.close();
+    for (const session of this.#sseSessions.values()) session.close();
+    for (const byServer of this.#shares.values()) for (const share of byServer.values()) share.close();
+    for (const stream of this.#hall.streams) stream.end();
+    await Promise.all(this.#hall.closing);
+  }
+
+  #idText(start: number, end: number): string {
+    return decodeUtf8(this.#scanner.bytes, start, end);
+  }
+
+  #failed(reply: Reply, error: unknown): void {
+    this.#options.warn(`A request failed inside Callgate: ${messageOf(error)}`);
+    if (reply.headersSent) reply.destroy();
+    else sendRefusal(reply, { status: 500, code: INTERNAL_ERROR, message: 'Callgate failed; its log says why.' });
+  }
+}
+
+function certificateOf(socket: Socket): ReturnType<TLSSocket['getPeerCertificate']> | undefined {
+  const { authorized, getPeerCertificate } = socket as Partial<TLSSocket>;
+  return authorized === true && getPeerCertificate !== undefined ? getPeerCertificate.call(socket) : undefined;
+}
+
+/** Not to be guessed, and visible ASCII (2025-11-25, basic/transports, "Session management"). */
+function newSessionId(): string {
+  return randomBytes(24).toString('base64url');
+}
+
+/** Names a conversation in records. */
+function newName(): string {
+  return randomBytes(12).toString('base64url');
+}
