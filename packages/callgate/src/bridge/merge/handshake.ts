@@ -1,10 +1,13 @@
 import type { Json, JsonObject } from '../../model/json.ts';
 import { ExactNumber } from '../../model/json.ts';
 import { REVISIONS } from '../../protocol/methods.ts';
-import { quoted } from '../../protocol/splice.ts';
+import { readMessage } from '../../protocol/message.ts';
+import type { Scanner } from '../../protocol/scan.ts';
+import { encodeUtf8, quoted, splice } from '../../protocol/splice.ts';
+import { member as memberOf } from '../../protocol/tape.ts';
 import type { Member } from './member.ts';
 import type { MergeOptions } from './options.ts';
-import { jsonText, paramsText } from './wire.ts';
+import { edited, jsonText, paramsText, removal } from './wire.ts';
 
 /** Characters of the instructions of one server, and of all. */
 const MOST_OF_ONE = 4000;
@@ -13,6 +16,20 @@ const MOST_OF_ALL = 32_000;
 const LISTED = ['tools', 'prompts', 'resources'] as const;
 const LEGACY: readonly string[] = REVISIONS.slice(0, 4);
 const DISCOVER_TTL_MS = 5000;
+
+/**
+ * Makes the client's `initialize` into those for the servers: the same but for the id, and without its progress token.
+ * @param tape holds the message
+ * @param line its bytes
+ */
+export function helloUnder(tape: Scanner, params: number, line: Uint8Array): (id: number) => Uint8Array {
+  const token = removal(tape, memberOf(tape, params, '_meta'), 'progressToken');
+  const kept = token === undefined ? line : edited(tape, [token]);
+  readMessage(tape, kept, 0, kept.length);
+  const node = memberOf(tape, 0, 'id');
+  const [start, end] = [tape.starts[node]!, tape.ends[node]!];
+  return (id) => splice(kept, 0, kept.length, [{ start, end, text: encodeUtf8(String(id)) }]);
+}
 
 /** The result of `initialize`. @param wanted the revision that the client named */
 export function initializeResult(

@@ -2,11 +2,12 @@ import { messageOf } from '../../model/error.ts';
 import { INVALID_PARAMS, INVALID_REQUEST } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../../protocol/message.ts';
+import { methodKind } from '../../protocol/methods.ts';
 import { NULL, Scanner } from '../../protocol/scan.ts';
-import { decodeUtf8, encodeUtf8, splice } from '../../protocol/splice.ts';
+import { decodeUtf8 } from '../../protocol/splice.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
 import { Directory } from './directory.ts';
-import { discoverResult, initializeResult } from './handshake.ts';
+import { discoverResult, helloUnder, initializeResult } from './handshake.ts';
 import { Inbound } from './inbound.ts';
 import { KINDS, kindOf, PROMPTS, TASKS, TOOLS, type ListKind } from './kinds.ts';
 import { Listens, type ListensHost } from './listens.ts';
@@ -18,7 +19,7 @@ import type { MergedExchange, MergeLimits, MergeOptions, ServerHealth } from './
 import { Owners } from './owners.ts';
 import { Requests, type Held } from './requests.ts';
 import { Standing } from './standing.ts';
-import { envelopeOf, errorLine, notificationLine, removal, resultLine, textAt } from './wire.ts';
+import { envelopeOf, errorLine, notificationLine, resultLine, textAt } from './wire.ts';
 
 const METHOD_NOT_FOUND = -32601;
 const RESOURCE_NOT_FOUND = -32002;
@@ -51,7 +52,8 @@ class Merge implements MergedExchange, ListensHost {
   readonly #inbound: Inbound;
   /** Lists that changed in this turn. */
   readonly #changes = new Set<string>();
-  #hello: { readonly bytes: Uint8Array; readonly idStart: number; readonly idEnd: number } | undefined;
+  /** `initialize` of the client under another id. */
+  #hello: ((id: number) => Uint8Array) | undefined;
   #greeted = false;
   #ids = FIRST_ID;
   #isClosed = false;
@@ -125,9 +127,7 @@ class Merge implements MergedExchange, ListensHost {
   }
 
   hello(id: number): Uint8Array | undefined {
-    if (this.#hello === undefined) return undefined;
-    const { bytes, idStart, idEnd } = this.#hello;
-    return splice(bytes, 0, bytes.length, [{ start: idStart, end: idEnd, text: encodeUtf8(String(id)) }]);
+    return this.#hello?.(id);
   }
 
   ready(member: Member): void {
@@ -173,9 +173,9 @@ class Merge implements MergedExchange, ListensHost {
     if (this.options.era === 'legacy' && this.#hello === undefined && !BEFORE_HELLO.includes(method)) {
       return this.#requests.later(id, errorLine(id, INVALID_REQUEST, 'The session begins with "initialize".'));
     }
+    if (this.#isOfOtherEra(method)) return this.#unknownMethod(id, method);
     const kind = kindOf.get(method);
     if (kind !== undefined) return this.#list(kind, message, id);
-    if (this.#isOfOtherEra(method)) return this.#unknownMethod(id, method);
     const held = (node: number): Held => ({
       id,
       method,
@@ -243,13 +243,8 @@ class Merge implements MergedExchange, ListensHost {
     if (this.#hello !== undefined) {
       return this.#requests.later(id, errorLine(id, INVALID_REQUEST, 'The session is initialized already.'));
     }
-    const { tape } = this;
-    const wanted = textAt(tape, message.params, 'protocolVersion');
-    const token = removal(tape, memberOf(tape, message.params, '_meta'), 'progressToken');
-    const line = splice(bytes, start, end, token === undefined ? [] : [token]);
-    readMessage(tape, line, 0, line.length);
-    const node = memberOf(tape, 0, 'id');
-    this.#hello = { bytes: line, idStart: tape.starts[node]!, idEnd: tape.ends[node]! };
+    const wanted = textAt(this.tape, message.params, 'protocolVersion');
+    this.#hello = helloUnder(this.tape, message.params, bytes.subarray(start, end));
     this.#requests.work(id, this.#greet(id, wanted));
   }
 
@@ -273,7 +268,6 @@ class Merge implements MergedExchange, ListensHost {
   }
 
   #list(kind: ListKind, message: Message, id: Id): void {
-    if (kind === TASKS && this.options.era === 'modern') return this.#unknownMethod(id, kind.method);
     const node = memberOf(this.tape, message.params, 'cursor');
     const cursor = textAt(this.tape, message.params, 'cursor');
     const envelope = this.#envelope(message);
@@ -362,8 +356,9 @@ class Merge implements MergedExchange, ListensHost {
   }
 
   #isOfOtherEra(method: string): boolean {
-    const only = this.options.era === 'modern' ? ONLY_LEGACY : ONLY_MODERN;
-    return only.includes(method);
+    const revisions = methodKind(method, 'client')?.revisions;
+    if (revisions === undefined) return false;
+    return this.options.era === 'modern' ? !revisions.includes(MODERN) : revisions.every((one) => one === MODERN);
   }
 
   /** The client is told once of what changed in a turn, however many servers say so. */
@@ -405,13 +400,5 @@ class Merge implements MergedExchange, ListensHost {
 }
 
 const BEFORE_HELLO: readonly string[] = ['initialize', 'ping', 'server/discover'];
-const ONLY_LEGACY: readonly string[] = [
-  'initialize',
-  'ping',
-  'logging/setLevel',
-  'resources/subscribe',
-  'resources/unsubscribe',
-  'tasks/result',
-];
-const ONLY_MODERN: readonly string[] = ['server/discover', 'subscriptions/listen', 'tasks/update'];
+const MODERN = '2026-07-28';
 const NOWHERE = { start: 0, end: 0 };
