@@ -102,12 +102,18 @@ export class Member {
     void this.#initialize(isCurrent);
   }
 
-  /** Waits until the server can be asked. @param ms how long at most */
-  async whenReady(ms: number): Promise<Trouble | undefined> {
+  /**
+   * Waits until the server can be asked.
+   * @param ms how long at most
+   * @param from since when that counts: a list waits no longer because it is the second one
+   */
+  async whenReady(ms: number, from: 'begun' | 'now' = 'begun'): Promise<Trouble | undefined> {
     this.begin();
-    if (this.state === 'connecting') {
+    const { clock } = this.#home.options;
+    const left = from === 'now' ? ms : this.#begunAt + ms - clock.now();
+    if (this.state === 'connecting' && left > 0) {
       await new Promise<void>((resolve) => {
-        const stop = this.#home.options.clock.after(ms, resolve);
+        const stop = clock.after(left, resolve);
         this.#waiting.push(() => {
           stop();
           resolve();

@@ -60,7 +60,7 @@ class Merge implements MergedExchange, ListensHost {
 
   constructor(options: MergeOptions) {
     this.options = options;
-    this.tape = new Scanner(options.messageLimits);
+    this.tape = options.scanner ?? new Scanner(options.messageLimits);
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
     const { naming: mode, separator, sha256 } = options;

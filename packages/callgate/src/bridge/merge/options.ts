@@ -1,3 +1,4 @@
+import type { Scanner } from '../../protocol/scan.ts';
 import type { ClientEnd, Era, Exchange } from '../exchange.ts';
 import type { NamedServer, Naming } from './names.ts';
 
@@ -21,8 +22,10 @@ export interface MergeOptions {
     readonly connectMs?: number;
   };
   readonly limits?: Partial<MergeLimits>;
-  /** Of messages that are read; what the judge accepted must not be too much here. */
+  /** Of the scanner, where none is given; what the judge accepted must not be too much here. */
   readonly messageLimits?: { readonly depth: number; readonly keys: number };
+  /** May be shared by all that runs in one thread: nothing is read from it later than in the turn of its scan. */
+  readonly scanner?: Scanner;
   readonly clock: MergeClock;
   readonly log: MergeLog;
   /** SHA-256 of a text, in hex. */

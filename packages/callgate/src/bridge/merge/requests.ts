@@ -92,7 +92,7 @@ export class Requests {
   send(member: Member, held: Held, edits: readonly Edit[] = []): void {
     if (!member.isReady) {
       return this.find(held, async () => {
-        const trouble = await member.whenReady(this.#connectMs);
+        const trouble = await member.whenReady(this.#connectMs, 'now');
         return trouble === undefined ? { member, edits } : troubleLine(held.id, member, trouble);
       });
     }
