@@ -22,7 +22,7 @@ export interface AgentOptions {
     readonly passphrase?: string;
   };
   readonly connectMs?: number;
-  /** Connections to one origin; each open stream has one for itself. */
+  /** Most connections to one origin; each open stream has one for itself, so that there is no bound unless one is set. */
   readonly connections?: number;
   /** `dns.lookup` unless a test says otherwise. */
   readonly lookup?: Lookup;
@@ -34,7 +34,6 @@ export class DialRefused extends Error {
 }
 
 const CONNECT_MS = 10_000;
-const CONNECTIONS = 1024;
 /** Hosts an agent keeps a way to; metadata of authorisation servers may name others. */
 const MOST_ORIGINS = 64;
 
@@ -49,7 +48,7 @@ export function guardedAgent(options: AgentOptions): Agent {
   const secure = tlsOptions(options.tls);
   const connectors = new Map<string, buildConnector.connector>();
   return new Agent({
-    connections: options.connections ?? CONNECTIONS,
+    ...(options.connections === undefined ? {} : { connections: options.connections }),
     pipelining: 1,
     allowH2: false,
     maxOrigins: MOST_ORIGINS,

@@ -1,6 +1,6 @@
-import { TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
+import { SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
 import type { Id } from '../protocol/correlate.ts';
-import { readMessage, type Message } from '../protocol/message.ts';
+import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { type AnswerTaker, HttpAnswer, type Trouble } from './http-answer.ts';
 import { unanswered, unusable } from './http-failures.ts';
@@ -8,8 +8,11 @@ import type { HeaderList } from './http-headers.ts';
 import type { Wire } from './http-wire.ts';
 import type { LinkEvents, LinkFailure } from './link.ts';
 
-/** Holds the one message in hand: no link reads while another does, and none keeps a node. */
-export const tape = new Scanner();
+/**
+ * Holds the one message in hand: no link reads while another does, and none keeps a node. The judge has the limits that
+ * operators set; what it let pass must be readable here.
+ */
+export const tape = new Scanner({ depth: 1000, keys: 10_000_000 });
 
 /** A request, from `send` until nothing of it is left. */
 export interface Call {
@@ -42,6 +45,8 @@ export interface EraOfCalls {
   unfinished(call: Call, answer: HttpAnswer<Call>): boolean;
   /** A call is over, however it ended. */
   closed(call: Call): void;
+  /** Whether a status means more than a body can say. */
+  isFinal(call: Call, status: number): boolean;
 }
 
 const REPEATABLE = new Set(
@@ -112,6 +117,18 @@ export class Calls implements AnswerTaker<Call> {
     this.#waiting.set(call.id, call);
   }
 
+  /** What cannot be read cannot be sent; the judge let nothing like it pass. */
+  unreadable({ idText }: Refusal): void {
+    const id: unknown = idText === undefined ? undefined : JSON.parse(idText);
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    const failure: LinkFailure = {
+      code: SERVER_ENDED,
+      why: 'was not asked: the request cannot be read',
+      kind: 'refused',
+    };
+    queueMicrotask(() => this.#isClosed || this.#events.failed(id, failure));
+  }
+
   /** A request of the link's own, or one that must not wait. */
   start(call: Call): void {
     if (!this.#isClosed) this.#start(call);
@@ -171,6 +188,7 @@ export class Calls implements AnswerTaker<Call> {
     const call = answer.subject;
     if (!this.#isOpen(call)) return void this.dropped++;
     const isRefusal = answer.status >= 300;
+    if (isRefusal && this.#era.isFinal(call, answer.status)) return;
     const message = readMessage(tape, bytes, start, end);
     if ('refused' in message) {
       call.nonsense = 'sent something that is no message';
@@ -275,6 +293,10 @@ export class Calls implements AnswerTaker<Call> {
 
   #tidy(): void {
     const now = performance.now();
+    if (this.#open.size === 0 && this.#ending.size === 0) {
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+    }
     for (const call of this.#open.values()) {
       if (call.deadline === 0 || call.deadline > now) continue;
       call.answer?.stop();

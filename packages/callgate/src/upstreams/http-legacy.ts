@@ -48,6 +48,7 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
       answered: (call, message, answer) => this.#answered(call, message, answer),
       unfinished: (call, answer) => this.#unfinished(call, answer),
       closed: (call) => this.#closed(call),
+      isFinal: (call, status) => this.#isLost(call, status),
     });
     this.#standing = new StandingStream(wire, events, () => this.#sessionHeaders(wire.streamHeaders()));
   }
@@ -59,7 +60,7 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
   send(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isOver) return;
     const message = readMessage(tape, bytes, start, end);
-    if ('refused' in message) return;
+    if ('refused' in message) return this.#calls.unreadable(message);
     const body = bytes.subarray(start, end);
     if (message.kind === 'request') {
       const call = callOf(message, body);
@@ -152,11 +153,13 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
   }
 
   #unfinished(call: Call, answer: HttpAnswer<Call>): boolean {
-    if (answer.status !== 404 || this.#session === undefined || call.method === 'initialize') {
-      return this.#resume(call, answer);
-    }
+    if (!this.#isLost(call, answer.status)) return this.#resume(call, answer);
     this.#lost();
     return true;
+  }
+
+  #isLost(call: Call, status: number): boolean {
+    return status === 404 && this.#session !== undefined && call.method !== 'initialize';
   }
 
   /** A stream that had ids is taken up again where it broke off; since 2025-11-25 servers end streams on purpose. */

@@ -170,6 +170,22 @@ describe('a cancellation', () => {
   });
 });
 
+it('posts notifications, and drops answers, for which this era has no place', async () => {
+  const { send, ear, server } = await modern(listing([[]]));
+  send({ id: 1, method: 'prompts/list', params: MODERN });
+  await ear.answer(1);
+  send({ id: 'q', result: {} });
+  send({ method: 'notifications/vendor' });
+  send({ id: 2, method: 'prompts/list', params: MODERN });
+  await ear.answer(2);
+  await pause(50);
+  const notes = server.seen.filter(({ body }) => body.id === undefined);
+  expect(notes.map(({ headers }) => [headers['mcp-method'], headers['mcp-protocol-version']])).toEqual([
+    ['notifications/vendor', '2026-07-28'],
+  ]);
+  expect(server.seen).toHaveLength(3);
+});
+
 describe('a subscription', () => {
   it('stays open without a time limit, and each may have many beside calls', async () => {
     const streams: ServerResponse[] = [];

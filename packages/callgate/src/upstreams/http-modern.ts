@@ -3,6 +3,7 @@ import { STRING } from '../protocol/scan.ts';
 import { quoted } from '../protocol/splice.ts';
 import { member, numberAt, stringAt } from '../protocol/tape.ts';
 import { decodeUtf8, encodeUtf8 } from '../protocol/text.ts';
+import { HttpAnswer } from './http-answer.ts';
 import { type Call, callOf, Calls, tape } from './http-calls.ts';
 import { headerValue } from './http-headers.ts';
 import { DeclaredHeaders } from './http-tools.ts';
@@ -22,6 +23,8 @@ const HEADER_MISMATCH = -32020;
 const PASSED_ON = ['protocolVersion', 'clientInfo', 'clientCapabilities'].map(
   (word) => `io.modelcontextprotocol/${word}`,
 );
+/** Notifications at the server at once. */
+const MOST_NOTES = 256;
 /** Pages of a list that the link asks for itself. */
 const MOST_PAGES = 20;
 /** A list that could not be had is not asked for again at every call. */
@@ -34,6 +37,9 @@ export class ModernLink implements Link {
   readonly #tools = new DeclaredHeaders();
   /** Calls that wait for the list of tools, which is under way. */
   #awaitingList: Call[] | undefined;
+  /** The revision of the last request, for notifications, which need not say it. */
+  #version: string | undefined;
+  readonly #notes = new Set<HttpAnswer<undefined>>();
   #listedAt = -Infinity;
   #listed = 0;
   /** Lists that were asked for from their beginning. */
@@ -52,6 +58,7 @@ export class ModernLink implements Link {
       },
       unfinished: () => false,
       closed: () => undefined,
+      isFinal: () => false,
     });
   }
 
@@ -59,19 +66,21 @@ export class ModernLink implements Link {
     return this.#calls.isFull;
   }
 
-  /** Answers and most notifications have no way to a server of this era: they are dropped. */
+  /** A server of this era asks nothing, so that answers have no way to it: they are dropped. */
   send(bytes: Uint8Array, start: number, end: number): void {
     const message = readMessage(tape, bytes, start, end);
-    if ('refused' in message) return;
+    if ('refused' in message) return this.#calls.unreadable(message);
     if (message.kind === 'request') {
       this.#inHand = message;
       this.#calls.open(callOf(message, bytes.subarray(start, end)));
       this.#inHand = undefined;
     } else if (message.cancelled !== undefined) this.#calls.forget(message.cancelled, 0);
+    else if (message.kind === 'notification') this.#notify(message, bytes.subarray(start, end));
   }
 
   close(): Promise<void> {
     this.#calls.close();
+    for (const note of this.#notes) note.stop();
     return Promise.resolve();
   }
 
@@ -87,9 +96,22 @@ export class ModernLink implements Link {
     this.#dispatch(call, message);
   }
 
+  #notify(message: Message, body: Uint8Array): void {
+    if (this.#notes.size >= MOST_NOTES) return;
+    const headers = this.#wire.postHeaders();
+    const version = message.protocolVersion ?? this.#version;
+    if (version !== undefined) headers.push('mcp-protocol-version', headerValue(version));
+    headers.push('mcp-method', headerValue(message.method!));
+    const taker = { message: () => undefined, oversize: () => undefined, done: () => void this.#notes.delete(note) };
+    const note = new HttpAnswer<undefined>('nothing', 0, taker, undefined);
+    this.#notes.add(note);
+    this.#wire.begin('POST', headers, body, note);
+  }
+
   #dispatch(call: Call, message: Message): void {
     const { method } = call;
     const headers = this.#wire.postHeaders();
+    this.#version = message.protocolVersion ?? this.#version;
     if (message.protocolVersion !== undefined)
       headers.push('mcp-protocol-version', headerValue(message.protocolVersion));
     headers.push('mcp-method', headerValue(method));

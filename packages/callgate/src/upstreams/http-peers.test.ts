@@ -49,8 +49,8 @@ const INITIALIZE = {
 
 type Send = (message: object) => void;
 
-/** What any server that works does. */
-async function converse(send: Send, ear: Ear): Promise<void> {
+/** What any server that works does. @returns the answer to a call for which it asked something itself */
+async function converse(send: Send, ear: Ear): Promise<string> {
   send(INITIALIZE);
   expect(await ear.answer(0)).toMatchObject({
     result: { serverInfo: { name: expect.stringContaining('everything') } },
@@ -69,7 +69,7 @@ async function converse(send: Send, ear: Ear): Promise<void> {
   };
   const { id } = JSON.parse(asked.message) as { id: number };
   send({ id, result: { role: 'assistant', model: 'm', content: { type: 'text', text: 'sampled' } } });
-  expect(JSON.stringify(await ear.answer(3))).toContain('sampled');
+  return JSON.stringify(await ear.answer(3));
 }
 
 describe('real servers', () => {
@@ -78,7 +78,7 @@ describe('real servers', () => {
       era: 'legacy',
     });
     open.push(close);
-    await converse(send, ear);
+    expect(await converse(send, ear)).toContain('sampled');
     send({
       id: 4,
       method: 'tools/call',
@@ -103,10 +103,11 @@ describe('real servers', () => {
       await link.close();
       await agent.destroy();
     });
-    await converse((message) => {
+    const last = await converse((message) => {
       const bytes = encodeUtf8(JSON.stringify({ jsonrpc: '2.0', ...message }));
       link.send(bytes, 0, bytes.length);
     }, ear);
+    expect(last).toContain('sampled');
   });
 
   describe('a server of both eras, made with the SDK', () => {

@@ -115,6 +115,14 @@ describe('a session', () => {
     expect(ear.told).toEqual([]);
   });
 
+  it('is over, too, when the 404 comes with an answer', async () => {
+    const error = (id: unknown) => ({ jsonrpc: '2.0', id, error: { code: -32001, message: 'Session not found' } });
+    const { begin, send, ear } = await session({ call: (_, r, id) => json(r, error(id), 404) });
+    await begin();
+    send({ id: 1, method: 'tools/call', params: { name: 'a' } });
+    expect(await ear.next()).toEqual({ ended: 'no longer knows the session (HTTP 404)' });
+  });
+
   it.each<[string, Handle]>([
     ['will not be ended', (_, r) => void r.writeHead(405).end()],
     ['does not answer', () => undefined],
@@ -184,6 +192,16 @@ describe('the stream of a session', () => {
       'mcp-session-id': 's-1',
       'mcp-protocol-version': '2025-11-25',
     });
+  });
+
+  it('is asked for without an id that no header can carry', async () => {
+    const { begin, ear, server } = await session({
+      get: (_, r) => void (stream(r, `retry: 50\nid: ü\ndata: ${JSON.stringify(note)}\n\n`), r.end()),
+    });
+    await begin();
+    await ear.next();
+    await ear.next();
+    expect(server.seen.at(-1)!.headers).not.toHaveProperty('last-event-id');
   });
 
   it.each<[string, Handle]>([

@@ -1,7 +1,7 @@
 import { readMessage } from '../protocol/message.ts';
 import { type AnswerTaker, HttpAnswer, type Trouble } from './http-answer.ts';
 import { tape } from './http-calls.ts';
-import type { HeaderList } from './http-headers.ts';
+import { type HeaderList, tokenOf } from './http-headers.ts';
 import type { Wire } from './http-wire.ts';
 import type { LinkEvents } from './link.ts';
 
@@ -23,7 +23,7 @@ export class StandingStream implements AnswerTaker<undefined> {
   readonly #events: LinkEvents;
   readonly #headers: () => HeaderList;
   #answer: HttpAnswer<undefined> | undefined;
-  #lastId = '';
+  #lastId: string | undefined;
   #attempt = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -38,7 +38,7 @@ export class StandingStream implements AnswerTaker<undefined> {
   open(): void {
     if (this.#isClosed || this.#answer !== undefined) return;
     const headers = this.#headers();
-    if (this.#lastId !== '') headers.push('last-event-id', this.#lastId);
+    if (this.#lastId !== undefined) headers.push('last-event-id', this.#lastId);
     this.#answer = new HttpAnswer<undefined>('stream', this.#wire.limits.messageBytes, this, undefined);
     this.#wire.begin('GET', headers, null, this.#answer, { idleMs: 0 });
   }
@@ -51,7 +51,7 @@ export class StandingStream implements AnswerTaker<undefined> {
 
   message(answer: HttpAnswer<undefined>, bytes: Uint8Array, start: number, end: number): void {
     this.#attempt = 0;
-    this.#lastId = answer.lastId;
+    this.#note(answer);
     const message = readMessage(tape, bytes, start, end);
     // An answer has no place here: it could be put in the place of another call's.
     if (!('refused' in message) && (message.kind === 'result' || message.kind === 'error')) this.dropped++;
@@ -65,9 +65,13 @@ export class StandingStream implements AnswerTaker<undefined> {
   done(answer: HttpAnswer<undefined>, trouble: Trouble | undefined): void {
     this.#answer = undefined;
     if (this.#isClosed || hasNone(answer)) return;
-    if (answer.lastId !== '') this.#lastId = answer.lastId;
+    this.#note(answer);
     const wait = trouble?.failure.retryAfterMs ?? waitBefore(this.#attempt++, answer.retryMs);
     this.#timer = setTimeout(() => this.open(), wait).unref();
+  }
+
+  #note(answer: HttpAnswer<undefined>): void {
+    this.#lastId = tokenOf(answer.lastId) ?? this.#lastId;
   }
 }
 
