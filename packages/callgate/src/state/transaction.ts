@@ -1,12 +1,12 @@
 import { CallgateError, messageOf } from '../model/error.ts';
 import type { Database } from './database.ts';
-import { unavailable } from './unavailable.ts';
+import { unavailable, type Shared } from './unavailable.ts';
 
 /**
  * Makes one immediate transaction of each work: all of it counts or nothing, and no other process of the home comes between.
  * @throws CallgateError CG_STATE_UNAVAILABLE for any fault
  */
-export function openTransactions(what: 'limits' | 'budgets', database: Database): <T>(work: () => T) => T {
+export function openTransactions(what: Shared, database: Database): <T>(work: () => T) => T {
   const { begin, commit } = guarded(what, database, () => ({
     begin: database.prepare('BEGIN IMMEDIATE'),
     commit: database.prepare('COMMIT'),
@@ -21,7 +21,7 @@ export function openTransactions(what: 'limits' | 'budgets', database: Database)
 }
 
 /** Rolls back whatever `work` had begun and turns any fault into CG_STATE_UNAVAILABLE, on which the caller denies. */
-export function guarded<T>(what: 'limits' | 'budgets', database: Database, work: () => T): T {
+export function guarded<T>(what: Shared, database: Database, work: () => T): T {
   try {
     return work();
   } catch (error) {
