@@ -10,7 +10,7 @@ import { Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { Admission, type NoRoom, type Ticket, type Visitor } from './admission.ts';
 import type { Call, Client, Hall } from './call.ts';
-import { eraOf, isKnownLegacy, isModern, type Misfit, misfitOf } from './envelope.ts';
+import { eraOf, initializeMisfitOf, isKnownLegacy, isModern, type Misfit, misfitOf } from './envelope.ts';
 import { blankLineEnds } from './event-stream.ts';
 import { type Guard, makeGuard, PREFLIGHT } from './guard.ts';
 import { accepted, type Head, readHead } from './head.ts';
@@ -201,9 +201,8 @@ export class Door {
       return;
     }
     if (message.method === 'initialize' && message.kind === 'request') {
-      if (isModern(head.version)) {
-        return refuse(reply, 400, 'MCP-Protocol-Version names a revision that has no initialize.');
-      }
+      const misfit = initializeMisfitOf(this.#scanner, message, head);
+      if (misfit !== undefined) return this.#malformed(arrival, misfit);
       const session = this.#openSession(arrival);
       if (typeof session === 'string') return full(reply, session, this.#idText(message.idStart, message.idEnd));
       if (session === undefined) return noServer(reply);

@@ -89,6 +89,12 @@ export function misfitOf(tape: Scanner, message: Message, head: Head): Misfit | 
   return message.kind === 'request' ? standardHeaders(tape, message, head) : undefined;
 }
 
+/** What is wrong with the head of an initialize, which 2026-07-28 has no more. */
+export function initializeMisfitOf(tape: Scanner, message: Message, head: Head): Misfit | undefined {
+  if (!isModern(head.version)) return undefined;
+  return mismatch(tape, message, `MCP-Protocol-Version says ${shown(head.version)}, which has no initialize.`);
+}
+
 function envelopeProblem(tape: Scanner, message: Message): string | undefined {
   const meta = member(tape, message.params, '_meta');
   if (meta < 0 || tape.kinds[meta] !== OBJECT) return 'The params have no _meta, which each request carries.';

@@ -72,7 +72,7 @@ export async function serveHttp(options: HttpOptions): Promise<FrontDoor> {
     });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => unreadable(error, socket));
-  server.on('upgrade', (_request, socket: Duplex) => socket.destroy());
+  // Upgrades are not listened for: clients that offer HTTP/2 in passing get their answer in this protocol.
   server.on('connect', (_request, socket: Duplex) => socket.destroy());
   try {
     await listening(server, options);
