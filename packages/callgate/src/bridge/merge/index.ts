@@ -1,4 +1,3 @@
 export { mergeServers } from './merge.ts';
-export { prefixesOf } from './names.ts';
 export type { NamedServer } from './names.ts';
 export type { MergeClock, MergedExchange, MergeLimits, MergeLog, MergeOptions, ServerHealth } from './options.ts';
