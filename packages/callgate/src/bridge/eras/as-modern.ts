@@ -4,28 +4,27 @@ import { readMessage, type Message } from '../../protocol/message.ts';
 import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
 import type { Tape } from '../../protocol/nodes.ts';
 import { salvageId } from '../../protocol/salvage.ts';
-import { quoted, splice } from '../../protocol/splice.ts';
+import { quoted } from '../../protocol/splice.ts';
 import { member } from '../../protocol/tape.ts';
-import { encodeUtf8 } from '../../protocol/text.ts';
 import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
 import type { Call } from './call.ts';
-import { CapabilityReader, type ClientCapabilities } from './capabilities.ts';
+import type { ClientCapabilities } from './capabilities.ts';
 import type { Clock } from './clock.ts';
 import { textMember } from './edits.ts';
+import { EnvelopeReader } from './envelope.ts';
 import { LegacySession, type SessionEvents } from './legacy-session.ts';
 import { Listens } from './listens.ts';
 import { Parking, type Lot } from './parking.ts';
 import { SessionPool, type PoolLimits } from './pool.ts';
 import type { Seal } from './seal.ts';
+import { ServerNotes } from './server-notes.ts';
 import { Teller } from './teller.ts';
 import { codeAt, legacyRequest, modernAnswer } from './translate.ts';
 import {
   ASKS,
   cancelLine,
-  CLIENT_CAPABILITIES,
   errorLine,
   idText,
-  LOG_LEVEL,
   LOG_LEVELS,
   MAY_ASK,
   METHOD_NOT_FOUND,
@@ -33,7 +32,6 @@ import {
   MODERN_REVISION,
   resultLine,
   SERVER_INFO,
-  UNSUPPORTED_VERSION,
   URL_ELICITATION_REQUIRED,
 } from './wire.ts';
 
@@ -110,20 +108,15 @@ export function asModern(options: AsModernOptions, events: LinkEvents): Link {
   return new AsModern(options, events);
 }
 
-/** What the envelope of a request says. */
-interface Envelope {
-  readonly capabilities: ClientCapabilities;
-  readonly logLevel: number | undefined;
-}
-
 class AsModern implements Link, SessionEvents {
   readonly #o: AsModernOptions;
   readonly #teller: Teller;
   readonly #scanner: Scanner;
-  readonly #capabilities = new CapabilityReader();
+  readonly #envelopes = new EnvelopeReader();
   readonly #pool: SessionPool;
   readonly #parking: Parking;
   readonly #listens: Listens;
+  readonly #notes: ServerNotes;
   /** By the id of the client's open request. */
   readonly #calls = new Map<Id, Call>();
   readonly #prefix: string;
@@ -150,10 +143,12 @@ class AsModern implements Link, SessionEvents {
       lot,
       teller: this.#teller,
       calls: this.#calls,
+      scanner: this.#scanner,
       released: () => this.#pool.serve(),
       deliver: (call, client) => this.#deliver(call, client),
     });
-    this.#listens = new Listens(limits, this.#teller, clock);
+    const listens = (this.#listens = new Listens(limits, this.#teller, clock));
+    this.#notes = new ServerNotes({ tape: this.#scanner, teller: this.#teller, listens, parking: this.#parking });
   }
 
   get isFull(): boolean {
@@ -192,48 +187,21 @@ class AsModern implements Link, SessionEvents {
     const id = message.id as Id;
     const method = message.method as string;
     if (REMOVED.has(method)) return this.#refuse(id, METHOD_NOT_FOUND, `${method} is no method of ${MODERN_REVISION}.`);
-    const envelope = this.#envelope(id, message);
-    if (envelope === undefined) return;
+    const envelope = this.#envelopes.read(this.#scanner, message);
+    if ('code' in envelope) return this.#refuse(id, envelope.code, envelope.message, envelope.data);
     if (method === 'server/discover') return this.#discover(id, envelope.capabilities);
     if (method === 'subscriptions/listen') return this.#listen(id, message, envelope.capabilities);
     // A state is never passed over in silence, whatever the client declares this time.
     if (MAY_ASK.has(method) && this.#parking.retry(this.#scanner, message)) return;
     const mayAsk = MAY_ASK.has(method) && envelope.capabilities.mayBeAsked;
     const line = legacyRequest(this.#scanner, message, start, end);
-    const digest = mayAsk ? this.#parking.digest(this.#scanner, message) : undefined;
     this.#pool.use(
       id,
       envelope.capabilities,
       mayAsk && !this.#o.correlates,
-      (session) => this.#start(session, callOf(message, session, digest, envelope.logLevel), line),
+      (session) => this.#start(session, callOf(message, session, mayAsk ? line : undefined, envelope.logLevel), line),
       (failure) => this.#teller.failed(id, failure),
     );
-  }
-
-  /** @returns undefined when it was answered: the envelope is not as it must be */
-  #envelope(id: Id, message: Message): Envelope | undefined {
-    const version = message.protocolVersion;
-    const meta = member(this.#scanner, message.params, '_meta');
-    if (version === undefined) {
-      this.#refuse(id, INVALID_PARAMS, 'The request has no "io.modelcontextprotocol/protocolVersion" in "_meta".');
-      return undefined;
-    }
-    if (version !== MODERN_REVISION) {
-      const data = { supported: [MODERN_REVISION], requested: version };
-      this.#refuse(id, UNSUPPORTED_VERSION, 'This revision of the protocol is not supported here.', data);
-      return undefined;
-    }
-    const capabilities = this.#capabilities.read(this.#scanner, member(this.#scanner, meta, CLIENT_CAPABILITIES));
-    if (capabilities === undefined) {
-      this.#refuse(
-        id,
-        INVALID_PARAMS,
-        'The request has no object "io.modelcontextprotocol/clientCapabilities" in "_meta".',
-      );
-      return undefined;
-    }
-    const level = LOG_LEVELS.indexOf(textMember(this.#scanner, meta, LOG_LEVEL) ?? '');
-    return { capabilities, logLevel: level < 0 ? undefined : level };
   }
 
   #discover(id: Id, capabilities: ClientCapabilities): void {
@@ -262,11 +230,11 @@ class AsModern implements Link, SessionEvents {
   }
 
   #start(session: LegacySession, call: Call, line: Uint8Array): void {
-    if (call.logLevel !== undefined) setLogLevel(session, LOG_LEVELS[call.logLevel]!);
+    if (call.logLevel !== undefined) session.wantLog(LOG_LEVELS[call.logLevel]!);
     this.#calls.set(call.client as Id, call);
     session.calls.set(call.id, call);
     if (call.token !== undefined) session.tokens.set(call.token, call);
-    if (call.digest !== undefined && !this.#o.correlates) session.lease = call;
+    if (call.line !== undefined && !this.#o.correlates) session.lease = call;
     session.send(line);
     this.#parking.claimHeld(call);
   }
@@ -285,7 +253,7 @@ class AsModern implements Link, SessionEvents {
       case 'request':
         return this.#asked(session, message, about);
       case 'notification':
-        return this.#told(session, message, bytes, start, end, about);
+        return this.#notes.told(session, message, start, end, this.#callOf(session, about));
       default:
         return this.#answered(session, message, bytes, start, end);
     }
@@ -352,53 +320,6 @@ class AsModern implements Link, SessionEvents {
     if (session.calls.size !== 1) return undefined;
     for (const call of session.calls.values()) return call;
     return undefined;
-  }
-
-  #told(
-    session: LegacySession,
-    message: Message,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    about: Id | undefined,
-  ): void {
-    switch (message.method) {
-      case 'notifications/progress':
-        return this.#progress(session, message, bytes, start, end);
-      case 'notifications/message': {
-        const call = this.#callOf(session, about);
-        if (call?.client === undefined || call.logLevel === undefined) return undefined;
-        const level = LOG_LEVELS.indexOf(textMember(this.#scanner, message.params, 'level') ?? '');
-        return level < call.logLevel ? undefined : this.#teller.span(bytes, start, end, call.client);
-      }
-      case 'notifications/cancelled':
-        return this.#parking.withdrawn(session, message.cancelled as Id);
-      case 'notifications/tools/list_changed':
-      case 'notifications/prompts/list_changed':
-      case 'notifications/resources/list_changed':
-      case 'notifications/resources/updated':
-        return this.#listens.changed(this.#scanner, session, message, start, end);
-      case 'notifications/elicitation/complete':
-      case 'notifications/tasks/status':
-        return undefined; // 2026-07-28 does not have them.
-      default: {
-        const call = this.#callOf(session, about);
-        return call?.client === undefined ? undefined : this.#teller.span(bytes, start, end, call.client);
-      }
-    }
-  }
-
-  #progress(session: LegacySession, message: Message, bytes: Uint8Array, start: number, end: number): void {
-    const call = message.progressToken === undefined ? undefined : session.tokens.get(message.progressToken);
-    if (call?.client === undefined || call.clientToken === undefined) return;
-    if (call.clientToken === call.token) return this.#teller.span(bytes, start, end, call.client);
-    const node = member(this.#scanner, message.params, 'progressToken');
-    const edit = {
-      start: this.#scanner.starts[node]!,
-      end: this.#scanner.ends[node]!,
-      text: encodeUtf8(idText(call.clientToken)),
-    };
-    this.#teller.message(splice(bytes, start, end, [edit]), call.client);
   }
 
   unreadable(session: LegacySession, id: Id | undefined, bytes: Uint8Array, start: number, end: number): void {
@@ -480,7 +401,7 @@ const TOO_LONG: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer tha
 function callOf(
   message: Message,
   session: LegacySession,
-  digest: string | undefined,
+  line: Uint8Array | undefined,
   logLevel: number | undefined,
 ): Call {
   const id = message.id as Id;
@@ -489,7 +410,8 @@ function callOf(
     client: id,
     method: message.method as string,
     session,
-    digest,
+    line,
+    digest: undefined,
     token: message.progressToken,
     clientToken: message.progressToken,
     logLevel,
@@ -501,18 +423,6 @@ function callOf(
     collecting: undefined,
     isAgain: false,
   };
-}
-
-/** A legacy server has one level for a whole session. */
-function setLogLevel(session: LegacySession, level: string): void {
-  if (session.logLevel === level) return;
-  session.logLevel = level;
-  session.whenReady(
-    () => {
-      if (session.self?.has.logging) session.ask('logging/setLevel', `{"level":"${level}"}`, () => undefined);
-    },
-    () => undefined,
-  );
 }
 
 function discoverResult(session: LegacySession): string {

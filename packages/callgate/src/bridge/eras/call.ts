@@ -22,8 +22,10 @@ export interface Call {
   client: Id | undefined;
   readonly method: string;
   readonly session: LegacySession;
-  /** What a retry must repeat: method, name and arguments. Only of calls that may be parked. */
-  readonly digest: string | undefined;
+  /** What the server was sent; only of calls that may be parked, and until they are. */
+  line: Uint8Array | undefined;
+  /** What a retry must repeat: method, name and arguments. Of calls that were parked. */
+  digest: string | undefined;
   /** The token the server knows, and the one of the open request. */
   readonly token: Id | undefined;
   clientToken: Id | undefined;

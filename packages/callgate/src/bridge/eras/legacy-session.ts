@@ -73,7 +73,6 @@ export class LegacySession {
   /** The call of a lease that its client left, and until when nobody else gets the session. */
   drains: Id | undefined;
   drainingUntil: number | undefined;
-  logLevel: string | undefined;
   /** How many count on it besides calls. */
   pins = 0;
   lastUsed: number;
@@ -88,6 +87,7 @@ export class LegacySession {
   #waitingBytes = 0;
   #whenReady: { readonly run: () => void; readonly failed: (failure: LinkFailure) => void }[] = [];
   #ids = 0;
+  #logLevel: string | undefined;
   #isOver = false;
 
   constructor(options: SessionOptions, events: SessionEvents) {
@@ -146,6 +146,16 @@ export class LegacySession {
   whenReady(run: () => void, failed: (failure: LinkFailure) => void): void {
     if (this.isReady) run();
     else this.#whenReady.push({ run, failed });
+  }
+
+  /** A server has one level for the whole session: that of who asked last. */
+  wantLog(level: string): void {
+    if (this.#logLevel === level) return;
+    this.#logLevel = level;
+    const set = (): void => {
+      if (this.self?.has.logging) this.ask('logging/setLevel', `{"level":"${level}"}`, () => undefined);
+    };
+    this.whenReady(set, () => undefined);
   }
 
   /** Ends it for a reason of ours: what is open fails. */

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { canonicalise } from '../../evidence/canonical.ts';
 import { INVALID_PARAMS } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
-import type { Message } from '../../protocol/message.ts';
+import { readMessage, type Message } from '../../protocol/message.ts';
 import { OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
+import type { Scanner } from '../../protocol/scan.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, member } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
@@ -56,6 +57,7 @@ export interface ParkingOptions {
     readonly drainMs: number;
   };
   readonly teller: Teller;
+  readonly scanner: Scanner;
   /** Calls with an open request of the client, by its id. */
   readonly calls: Map<Id, Call>;
   /** A session has no call any more. */
@@ -74,6 +76,8 @@ interface State {
 }
 
 const MOST_USED = 4096;
+/** Room for all principals of a process that was given none. */
+const EVERYBODY = lotOf(1024);
 
 /**
  * Calls that a legacy server stopped to ask the client something. The client gets the questions as the result of its
@@ -82,25 +86,18 @@ const MOST_USED = 4096;
  */
 export class Parking {
   readonly #o: ParkingOptions;
+  readonly #lot: Lot;
   readonly #parked = new Map<string, Call>();
   /** States that have been used, until they would have run out. */
   readonly #used = new Map<string, number>();
 
   constructor(options: ParkingOptions) {
     this.#o = options;
+    this.#lot = options.lot ?? EVERYBODY;
   }
 
   get isEmpty(): boolean {
     return this.#parked.size === 0;
-  }
-
-  /** What a retry must repeat. */
-  digest(tape: Tape, { method, name, uri, args }: Message): string {
-    const text = args < 0 ? '' : decodeUtf8(rawAt(tape, args));
-    const whole = text === '' ? '' : (canonicalise(text)?.whole ?? text);
-    return createHash('sha256')
-      .update(JSON.stringify([method, name ?? uri, whole]))
-      .digest('base64url');
   }
 
   /** A server asks something. @param call it belongs to, where that is certain */
@@ -114,14 +111,14 @@ export class Parking {
     }
     const embedded = embeddedOf(tape, method, message.params);
     const ask: Ask = { id, method, embedded, since: this.#o.clock.now(), wasSent: false };
-    if (call?.digest !== undefined) this.#add(call, ask);
+    if (call !== undefined && mayBeParked(call)) this.#add(call, ask);
     else if (mayHold && session.held.length < this.#o.limits.asks) session.held.push(ask);
     else refuse(session, ask, 'No call is open that could ask the client.');
   }
 
   /** What a server asked between calls goes to the first client that can be asked. */
   claimHeld(call: Call): void {
-    if (call.digest === undefined || call.session.lease !== call) return;
+    if (call.session.lease !== call) return;
     for (const ask of call.session.held.splice(0)) this.#add(call, ask);
   }
 
@@ -146,7 +143,7 @@ export class Parking {
     if (responses >= 0 && tape.kinds[responses] !== OBJECT) return this.#refuse(id, 'responses_invalid');
     // Answers without a state belong to no call that stands: the questions are asked anew.
     if (node < 0) return false;
-    const found = this.#verified(textMember(tape, params, 'requestState'), this.digest(tape, message));
+    const found = this.#verified(textMember(tape, params, 'requestState'), digestOf(tape, message));
     if (typeof found === 'string') return this.#refuse(id, found);
     const { call } = found;
     const answers: (readonly [key: string, ask: Ask, response: Uint8Array])[] = [];
@@ -179,7 +176,7 @@ export class Parking {
     const client = call.client as Id;
     const pages = member(tape, member(tape, message.error, 'data'), 'elicitations');
     const urls = [...elements(tape, pages)].filter((page) => textMember(tape, page, 'url') !== undefined);
-    if (call.digest === undefined || urls.length === 0 || urls.length > this.#o.limits.asks) return false;
+    if (!mayBeParked(call) || urls.length === 0 || urls.length > this.#o.limits.asks) return false;
     if (!call.session.capabilities.url) {
       const data = { requiredCapabilities: { elicitation: { url: {} } } };
       const line = errorLine(idText(client), MISSING_CAPABILITY, 'The client cannot open the pages this needs.', data);
@@ -257,8 +254,8 @@ export class Parking {
   #park(call: Call): void {
     const { client, asks } = call;
     if (client === undefined || asks.size === 0) return;
-    const { limits, lot, clock, random, server, principal, seal, teller } = this.#o;
-    if (this.#parked.size >= limits.parked || lot?.take() === false) {
+    const { limits, clock, random, server, principal, seal, teller } = this.#o;
+    if (this.#parked.size >= limits.parked || !this.#lot.take()) {
       const all = [...asks.values()];
       asks.clear();
       if (call.isAgain) return this.#noRoom(client);
@@ -267,7 +264,7 @@ export class Parking {
     }
     const park = Buffer.from(random(16)).toString('base64url');
     const until = clock.now() + limits.parkedMs;
-    const state: State = { park, until, digest: call.digest as string, server, principal };
+    const state: State = { park, until, digest: this.#digestOf(call), server, principal };
     const requests = [...asks].flatMap(([key, ask], index) => {
       ask.wasSent = true;
       return [`${index === 0 ? '' : ','}${quoted(key)}:`, ask.embedded];
@@ -283,6 +280,15 @@ export class Parking {
     call.parked = { park, until };
     this.#parked.set(park, call);
     teller.message(resultLine(idText(client), result), client);
+  }
+
+  #digestOf(call: Call): string {
+    if (call.digest !== undefined) return call.digest;
+    const line = call.line as Uint8Array;
+    // It was read before, when it came.
+    call.digest = digestOf(this.#o.scanner, readMessage(this.#o.scanner, line, 0, line.length) as Message);
+    call.line = undefined;
+    return call.digest;
   }
 
   #noRoom(client: Id): void {
@@ -318,7 +324,7 @@ export class Parking {
     if (call === undefined) return;
     this.#parked.delete(park);
     call.parked = undefined;
-    this.#o.lot?.give();
+    this.#lot.give();
   }
 
   #resume(call: Call, client: Id, token: Id | undefined): void {
@@ -342,6 +348,19 @@ export class Parking {
     this.#o.teller.message(errorLine(idText(id), INVALID_PARAMS, REASONS[reason], { reason }), id);
     return true;
   }
+}
+
+/** Method, name and arguments, however they are written. */
+function digestOf(tape: Tape, { method, name, uri, args }: Message): string {
+  const text = args < 0 ? '' : decodeUtf8(rawAt(tape, args));
+  const whole = text === '' ? '' : (canonicalise(text)?.whole ?? text);
+  return createHash('sha256')
+    .update(JSON.stringify([method, name ?? uri, whole]))
+    .digest('base64url');
+}
+
+function mayBeParked({ line, digest }: Call): boolean {
+  return line !== undefined || digest !== undefined;
 }
 
 type Reason = keyof typeof REASONS;
