@@ -107,6 +107,7 @@ it('cuts off who does not read', async () => {
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   await eventually(() => at.door.load().streams === 0, 'the stream is cut');
+  expect(at.door.load().sessions).toBe(1);
   socket.destroy();
 });
 
