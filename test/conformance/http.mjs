@@ -8,6 +8,7 @@ import {
   toNodeHandler,
 } from '@modelcontextprotocol/node';
 import { createMcpHandler, isLegacyRequest } from '@modelcontextprotocol/server';
+import { TOOLS } from './tools.mjs';
 
 /**
  * @param port 0 takes a free one; the first line on stdout is the URL
@@ -38,6 +39,8 @@ export async function serveHttp(port, era, serverFor) {
     if (!isHostGood(request, response) || !isOriginGood(request, response)) return;
     const body = await bodyOf(request);
     const isLegacy = era === 'legacy' || (era === 'both' && (await isLegacyRequest(asRequest(request, body), body)));
+    const mismatch = isLegacy ? undefined : mismatchedParam(request.headers, body);
+    if (mismatch !== undefined) return refuse(response, 400, mismatch, -32020, body.id);
     await (isLegacy ? legacy : modern)(request, response, body);
   }
 }
@@ -106,7 +109,30 @@ function asRequest({ method, headers, url }, body) {
   return new Request(new URL(url, 'http://localhost'), { method, headers: flat, ...json });
 }
 
-function refuse(response, status, message) {
+function refuse(response, status, message, code = -32600, id = null) {
   response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32600, message } }));
+  response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } }));
+}
+
+/** Which header does not repeat the argument that the schema says it repeats. The SDK compares for tools it has itself. */
+function mismatchedParam(headers, body) {
+  if (body?.method !== 'tools/call') return undefined;
+  const { properties = {} } = TOOLS.find(({ name }) => name === body.params?.name)?.inputSchema ?? {};
+  for (const [name, { 'x-mcp-header': header }] of Object.entries(properties)) {
+    if (header === undefined) continue;
+    const value = body.params.arguments?.[name];
+    const expected = value === undefined || value === null ? undefined : String(value);
+    if (decoded(headers[`mcp-param-${header.toLowerCase()}`]) !== expected) {
+      return `Mcp-Param-${header} is not the argument ${name}.`;
+    }
+  }
+  return undefined;
+}
+
+/** A header value that may be `=?base64?...?=`; null when that is no Base64. */
+function decoded(value) {
+  const encoded = /^=\?base64\?(.*)\?=$/.exec(value ?? '')?.[1];
+  if (encoded === undefined) return value;
+  const bytes = Buffer.from(encoded, 'base64');
+  return bytes.toString('base64') === encoded ? bytes.toString('utf8') : null;
 }

@@ -1,6 +1,11 @@
 // An MCP server that speaks both eras, for the official suite: with PORT over HTTP, else over stdio.
 // ERA=legacy|modern|both (both unless said) says which of them.
-import { createRequestStateCodec, ResourceNotFoundError, Server } from '@modelcontextprotocol/server';
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  createRequestStateCodec,
+  ResourceNotFoundError,
+  Server,
+} from '@modelcontextprotocol/server';
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import { serveHttp } from './http.mjs';
 import { PROMPTS, read, RESOURCES, TEMPLATES } from './offers.mjs';
@@ -62,7 +67,7 @@ function surroundings(server, ctx, isLegacy, announce) {
   const token = mcpReq._meta?.progressToken;
   return {
     isLegacy,
-    capabilities: server.getClientCapabilities() ?? {},
+    capabilities: mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.getClientCapabilities() ?? {},
     answers: mcpReq.inputResponses,
     state: mcpReq.requestState(),
     mint: (payload) => states.mint(payload),
