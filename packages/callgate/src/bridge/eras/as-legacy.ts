@@ -3,26 +3,26 @@ import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { OBJECT, STRING } from '../../protocol/nodes.ts';
 import { salvageId } from '../../protocol/salvage.ts';
-import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
+import { Scanner } from '../../protocol/scan.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, member, stringAt } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
-import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
+import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import { CapabilityReader, capabilitiesOf, type ClientCapabilities } from './capabilities.ts';
-import type { Clock } from './clock.ts';
 import { rawAt, textMember, withMeta } from './edits.ts';
 import { selfOf, type OwnAnswer, type ServerSelf } from './legacy-session.ts';
+import { LEGACY_LIMITS, type AsLegacyOptions } from './legacy-options.ts';
 import { Rounds, type OpenCall } from './rounds.ts';
 import { Teller } from './teller.ts';
-import { legacyAnswer } from './translate.ts';
+import { codeAt, isModernCode, legacyAnswer } from './translate.ts';
 import { UpstreamListen } from './upstream-listen.ts';
 import {
-  bytesOf,
   cancelLine,
   CLIENT_CAPABILITIES,
   CLIENT_INFO,
   errorLine,
   idText,
+  INTERNAL_ERROR,
   LEGACY_REVISIONS,
   LOG_LEVEL,
   LOG_LEVELS,
@@ -35,29 +35,6 @@ import {
   requestLine,
   resultLine,
 } from './wire.ts';
-
-export interface LegacyLimits {
-  /** How often one call may come back with questions. */
-  readonly rounds: number;
-  /** How long the client has to answer the questions of a round. */
-  readonly answerMs: number;
-  /** Questions of one round. */
-  readonly asks: number;
-  readonly subscriptions: number;
-}
-
-export const LEGACY_LIMITS: LegacyLimits = { rounds: 10, answerMs: 120_000, asks: 16, subscriptions: 256 };
-
-export interface AsLegacyOptions {
-  /** Opens the one link to the server, of the era without sessions. */
-  readonly open: OpenLink;
-  /** How Callgate names itself where the client gave no name. */
-  readonly client: { readonly name: string; readonly version: string };
-  readonly clock: Clock;
-  readonly random: (bytes: number) => Uint8Array;
-  readonly limits?: Partial<LegacyLimits>;
-  readonly scan?: ScanLimits;
-}
 
 /** Methods of sessions that have no counterpart. */
 const REMOVED: ReadonlySet<string> = new Set(['tasks/get', 'tasks/list', 'tasks/result', 'tasks/cancel']);
@@ -244,8 +221,9 @@ class AsLegacy implements Link {
     if ('why' in answer) return this.#teller.failed(id, answer);
     const tape = this.#scanner;
     if (answer.kind === 'error') {
-      const line = bytesOf(`{"jsonrpc":"2.0","id":${idText(id)},"error":`, rawAt(tape, answer.error), '}');
-      return this.#teller.message(line, id);
+      const code = codeAt(tape, member(tape, answer.error, 'code')) ?? INTERNAL_ERROR;
+      const said = textMember(tape, answer.error, 'message') ?? '';
+      return this.#refuse(id, isModernCode(code) ? INVALID_PARAMS : code, said);
     }
     const versions = [...elements(tape, member(tape, answer.result, 'supportedVersions'))];
     if (!versions.some((node) => tape.kinds[node] === STRING && stringAt(tape, node) === MODERN_REVISION)) {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { asModern, type AsModernOptions } from './as-modern.ts';
+import { asModern } from './as-modern.ts';
+import type { AsModernOptions } from './modern-options.ts';
 import { sealOf } from './seal.ts';
 import { clientOf, counting, envelope, legacyServer, ManualClock, scripted, settled, type Script } from './testing.ts';
 

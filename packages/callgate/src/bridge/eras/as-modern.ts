@@ -1,22 +1,21 @@
 import { INVALID_PARAMS, MALFORMED_ANSWER } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
-import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
+import { Scanner } from '../../protocol/scan.ts';
 import type { Tape } from '../../protocol/nodes.ts';
 import { salvageId } from '../../protocol/salvage.ts';
 import { quoted } from '../../protocol/splice.ts';
 import { member } from '../../protocol/tape.ts';
-import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
+import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import type { Call } from './call.ts';
 import type { ClientCapabilities } from './capabilities.ts';
-import type { Clock } from './clock.ts';
 import { textMember } from './edits.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { LegacySession, type SessionEvents } from './legacy-session.ts';
 import { Listens } from './listens.ts';
-import { Parking, type Lot } from './parking.ts';
-import { SessionPool, type PoolLimits } from './pool.ts';
-import type { Seal } from './seal.ts';
+import { Parking } from './parking.ts';
+import { MODERN_LIMITS, type AsModernOptions } from './modern-options.ts';
+import { SessionPool } from './pool.ts';
 import { ServerNotes } from './server-notes.ts';
 import { Teller } from './teller.ts';
 import { codeAt, legacyRequest, modernAnswer } from './translate.ts';
@@ -34,56 +33,6 @@ import {
   SERVER_INFO,
   URL_ELICITATION_REQUIRED,
 } from './wire.ts';
-
-export interface ModernLimits extends PoolLimits {
-  /** Calls that wait for their client at a time, for this principal. */
-  readonly parked: number;
-  readonly parkedMs: number;
-  /** How long questions that come together are collected. */
-  readonly collectMs: number;
-  /** What a server may ask in one call at a time. */
-  readonly asks: number;
-  readonly listens: number;
-  /** URIs of all listens together. */
-  readonly subscriptions: number;
-  /** How long a session waits for the answer to a call that its client gave up. */
-  readonly drainMs: number;
-}
-
-export const MODERN_LIMITS: ModernLimits = {
-  sessions: 8,
-  queue: 64,
-  queueMs: 30_000,
-  idleMs: 300_000,
-  startMs: 60_000,
-  parked: 16,
-  parkedMs: 120_000,
-  collectMs: 5,
-  asks: 16,
-  listens: 16,
-  subscriptions: 256,
-  drainMs: 2_000,
-};
-
-export interface AsModernOptions {
-  /** The server's configured name. */
-  readonly server: string;
-  /** Whose link it is; a state sealed for another one is refused. */
-  readonly principal: string;
-  /** Starts one new session: a process, or a session over HTTP. */
-  readonly openLegacy: OpenLink;
-  /** What a server asks comes with the request it belongs to (`about`), as over HTTP. */
-  readonly correlates: boolean;
-  readonly seal: Seal;
-  /** How Callgate names itself to the server. */
-  readonly client: { readonly name: string; readonly version: string };
-  readonly clock: Clock;
-  readonly random: (bytes: number) => Uint8Array;
-  /** Room for parked calls of all principals together. */
-  readonly lot?: Lot;
-  readonly limits?: Partial<ModernLimits>;
-  readonly scan?: ScanLimits;
-}
 
 /** Methods of the eras with sessions, and of tasks, which mean something else there. */
 const REMOVED: ReadonlySet<string> = new Set([

@@ -1,5 +1,7 @@
-export { asLegacy, type AsLegacyOptions, type LegacyLimits } from './as-legacy.ts';
-export { asModern, type AsModernOptions, type ModernLimits } from './as-modern.ts';
+export { asLegacy } from './as-legacy.ts';
+export type { AsLegacyOptions, LegacyLimits } from './legacy-options.ts';
+export { asModern } from './as-modern.ts';
+export type { AsModernOptions, ModernLimits } from './modern-options.ts';
 export { systemClock, type Clock } from './clock.ts';
 export { lotOf, type Lot } from './parking.ts';
 export { probeEra, type EraFound, type EraUnknown, type EraVerdict, type ProbeOptions } from './probe.ts';

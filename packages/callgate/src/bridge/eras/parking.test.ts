@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { asModern, type AsModernOptions } from './as-modern.ts';
+import { asModern } from './as-modern.ts';
+import type { AsModernOptions } from './modern-options.ts';
 import { lotOf } from './parking.ts';
 import { sealOf } from './seal.ts';
 import { clientOf, counting, envelope, legacyServer, ManualClock, settled, type Peer, type Script } from './testing.ts';

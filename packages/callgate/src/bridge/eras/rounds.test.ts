@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { asLegacy, type AsLegacyOptions } from './as-legacy.ts';
+import { asLegacy } from './as-legacy.ts';
+import type { AsLegacyOptions } from './legacy-options.ts';
 import { clientOf, counting, ManualClock, scripted, settled, type Peer, type Script, type Seen } from './testing.ts';
 
 const can = { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} };

@@ -92,9 +92,14 @@ function legacyError(tape: Tape, { error }: Message, method: string): Edit[] {
   const node = member(tape, error, 'code');
   const code = codeAt(tape, node);
   if (code === undefined) return [];
-  if (code <= -32020 && code >= -32029) return [replace(tape, node, INVALID_PARAMS_TEXT)];
+  if (isModernCode(code)) return [replace(tape, node, INVALID_PARAMS_TEXT)];
   const isNotFound = code === -32602 && method === 'resources/read' && namesResource(tape, error);
   return isNotFound ? [replace(tape, node, String(LEGACY_NOT_FOUND))] : [];
+}
+
+/** Codes that came with 2026-07-28: what a client did not declare, or says in other words in its headers. */
+export function isModernCode(code: number): boolean {
+  return code <= -32020 && code >= -32029;
 }
 
 /** -32602 of a resource that is not there has its URI in `data` (SEP-2164). */
