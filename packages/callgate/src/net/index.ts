@@ -1,4 +1,4 @@
 /** Guarded dialling: where Callgate may connect to, and the agent that holds to it. */
-export { type AgentOptions, DialRefused, guardedAgent, type Lookup } from './agent.ts';
-export { dialGuard, type DialGuard, type OwnPort } from './guard.ts';
-export { guardFor, type HttpTarget, ownPort, readTarget } from './target.ts';
+export { type AgentOptions, guardedAgent, type Lookup } from './agent.ts';
+export { type DialGuard } from './guard.ts';
+export { guardFor, type HttpTarget, readTarget } from './target.ts';

@@ -18,6 +18,8 @@ export interface Trouble {
   readonly failure: LinkFailure;
   /** The connection was lost before an answer began: what changes nothing may be asked again. */
   readonly wasLost: boolean;
+  /** The server may have had the request. */
+  readonly wasSent: boolean;
 }
 
 /** `message`: a request awaits its answer. `stream`: only events will do. `nothing`: the status says it all. */
@@ -40,8 +42,6 @@ export class HttpAnswer<T> implements EventSink {
   status = 0;
   sessionId: string | undefined;
   retryAfterMs: number | undefined;
-  /** Headers and all were given to the connection: from here on the request may have had its effect. */
-  begun = false;
   readonly wanted: Wanted;
   /** What it answers; for its taker. */
   readonly subject: T;
@@ -55,6 +55,8 @@ export class HttpAnswer<T> implements EventSink {
   #size = 0;
   #abort: ((error: Error) => void) | undefined;
   #over = false;
+  /** It was given to a connection: from here on the request may have had its effect. */
+  #wasGiven = false;
 
   constructor(wanted: Wanted, limit: number, taker: AnswerTaker<T>, subject: T) {
     this.wanted = wanted;
@@ -88,12 +90,12 @@ export class HttpAnswer<T> implements EventSink {
   fail(failure: LinkFailure): void {
     if (this.#over) return;
     this.stop();
-    this.#taker.done(this, { failure, wasLost: false });
+    this.#taker.done(this, { failure, wasLost: false, wasSent: true });
   }
 
   onConnect(abort: (error: Error) => void): void {
     this.#abort = abort;
-    this.begun = true;
+    this.#wasGiven = true;
     if (this.#over) abort(STOPPED);
   }
 
@@ -130,7 +132,7 @@ export class HttpAnswer<T> implements EventSink {
     // A status that says it all says more than how the body broke.
     const failure = this.#trouble ?? connectionFailure(error, hasBegun);
     this.#release();
-    this.#taker.done(this, { failure, wasLost: !hasBegun && isLost(error) });
+    this.#taker.done(this, { failure, wasLost: !hasBegun && isLost(error), wasSent: this.#wasGiven });
   }
 
   event(type: string, _id: string, bytes: Uint8Array, start: number, end: number): void {
@@ -169,7 +171,7 @@ export class HttpAnswer<T> implements EventSink {
         default:
       }
     }
-    const media = types > 1 ? 'two media types' : mediaTypeOf(type);
+    const media = types > 1 ? '' : mediaTypeOf(type);
     const isGood = status >= 200 && status < 300;
     if (this.wanted === 'nothing') {
       if (!isGood) this.#trouble = statusFailure(status, this.retryAfterMs);
@@ -185,7 +187,7 @@ export class HttpAnswer<T> implements EventSink {
     } else if (media === 'application/json' && mayHold && encoding === '' && this.wanted === 'message')
       this.#mode = 'body';
     else if (isGood && this.#trouble === undefined) {
-      const shown = media === '' ? 'no media type' : media;
+      const shown = NAMED.has(media) ? media : media === '' ? 'no one media type' : 'another media type';
       this.#trouble = unusable(`answered with ${shown} in place of a message (HTTP ${status})`);
     }
   }
@@ -216,7 +218,7 @@ export class HttpAnswer<T> implements EventSink {
     const failure = this.#trouble;
     if (this.#mode === 'skip' && this.#size > SKIPPED) this.#abort?.(STOPPED);
     this.#release();
-    this.#taker.done(this, failure === undefined ? undefined : { failure, wasLost: false });
+    this.#taker.done(this, failure === undefined ? undefined : { failure, wasLost: false, wasSent: true });
   }
 
   /** Lets go of the body, not of what a stream knows of its place. */
@@ -226,12 +228,19 @@ export class HttpAnswer<T> implements EventSink {
   }
 }
 
-/** The media type without its parameters; empty for what is none, so that no text of the server is shown. */
+/** Media types that may be named to a reader; the name of any other is a text of the server's choosing. */
+const NAMED = new Set(
+  (
+    'text/html text/plain text/xml application/xml application/xhtml+xml application/octet-stream application/problem+json ' +
+    'application/x-ndjson application/grpc application/javascript application/pdf application/json text/event-stream'
+  ).split(' '),
+);
+
+/** The media type without its parameters; empty where there is none, or two. */
 function mediaTypeOf(type: string): string {
   if (type === 'application/json' || type === 'text/event-stream') return type;
   const semicolon = type.indexOf(';');
-  const essence = (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
-  return /^[a-z0-9.+-]{1,40}\/[a-z0-9.+-]{1,60}$/.test(essence) ? essence : '';
+  return (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
 }
 
 /** `Retry-After`, as seconds or as a date. */

@@ -23,8 +23,9 @@ export interface Call {
   headers: HeaderList;
   /** Its stream stays open: `subscriptions/listen`. */
   readonly isLong: boolean;
-  /** May be asked once more when the connection was lost: it changes nothing. */
-  mayRepeat: boolean;
+  /** Changes nothing: may be asked once more when the connection was lost. */
+  readonly isSafe: boolean;
+  isRepeated: boolean;
   isAnswered: boolean;
   /** When it is given up, by the monotonic clock; 0 is never. */
   deadline: number;
@@ -49,10 +50,12 @@ export interface EraOfCalls {
   isFinal(call: Call, status: number): boolean;
 }
 
-const REPEATABLE = new Set(
+const SAFE = new Set(
   'initialize server/discover ping tools/list prompts/list resources/list resources/templates/list'.split(' '),
 );
 const SWEEP_MS = 500;
+/** What the link asks for itself must not keep a call waiting for longer. */
+const OWN_MS = 15_000;
 /** A stream has this long after its answer to end by itself, so that its connection can serve the next request. */
 const AFTERGLOW_MS = 1000;
 
@@ -65,7 +68,8 @@ export function callOf(message: Message, body: Uint8Array, own?: Call['own']): C
     body,
     headers: [],
     isLong: method === 'subscriptions/listen',
-    mayRepeat: REPEATABLE.has(method),
+    isSafe: SAFE.has(method),
+    isRepeated: false,
     isAnswered: false,
     deadline: 0,
     answer: undefined,
@@ -214,8 +218,8 @@ export class Calls implements AnswerTaker<Call> {
     const call = answer.subject;
     this.#ending.delete(answer);
     if (call.answer !== answer || !this.#isOpen(call) || this.#isClosed) return;
-    if (trouble?.wasLost === true && call.mayRepeat) {
-      call.mayRepeat = false;
+    if (trouble?.wasLost === true && !call.isRepeated && (call.isSafe || !trouble.wasSent)) {
+      call.isRepeated = true;
       return queueMicrotask(() => this.dispatch(call));
     }
     if (this.#era.unfinished(call, answer)) return;
@@ -251,7 +255,8 @@ export class Calls implements AnswerTaker<Call> {
   #start(call: Call): void {
     this.#open.set(call.id, call);
     const { callMs } = this.#wire.timeouts;
-    if (callMs > 0 && !call.isLong) call.deadline = performance.now() + callMs;
+    const most = call.own === undefined ? callMs : Math.min(callMs || OWN_MS, OWN_MS);
+    if (most > 0 && !call.isLong) call.deadline = performance.now() + most;
     this.#sweep ??= setInterval(() => this.#tidy(), Math.min(SWEEP_MS, (callMs || SWEEP_MS) / 4)).unref();
     this.#era.ready(call);
   }
