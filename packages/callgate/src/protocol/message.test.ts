@@ -25,6 +25,15 @@ const call = (params: string, id = '7'): string =>
   `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":${params}}`;
 
 describe('what is read', () => {
+  it('a method that its era has no more, without what it once wanted', () => {
+    const meta = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}';
+    const gone = accepted(`{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{${meta}}}`);
+    expect(gone).toMatchObject({ method: 'resources/subscribe', uri: undefined, protocolVersion: '2026-07-28' });
+    expect(refused(`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{${meta}}}`).reason).toBe(
+      'uri_not_string',
+    );
+  });
+
   it('a tool call', () => {
     const text = call(
       '{"name":"read","arguments":{"path":"/x"},"_meta":{"progressToken":"t"},"task":{"ttl":1}}',

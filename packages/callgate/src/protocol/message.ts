@@ -73,6 +73,10 @@ const TASK = encodeUtf8('task');
 /** Known methods by length, so that their names need no decoding. */
 const knownMethods: (readonly [Uint8Array, string])[][] = [];
 for (const { method } of METHODS) (knownMethods[method.length] ??= []).push([encodeUtf8(method), method]);
+/** Methods that 2026-07-28 has no more. */
+const REMOVED = new Set(
+  METHODS.filter(({ revisions }) => !revisions.includes('2026-07-28')).map(({ method }) => method),
+);
 const targets = new Map(METHODS.map((kind) => [kind.method, kind.target]));
 
 /**
@@ -256,13 +260,16 @@ class Reader {
       }
       draft.name = stringAt(tape, name);
     }
-    if (target === 'uri') {
-      if (uri < 0 || tape.kinds[uri] !== STRING) {
-        return this.#refuse('uri_not_string', '"params.uri" must be a string.', Math.max(uri, 0), INVALID_PARAMS);
-      }
-      draft.uri = stringAt(tape, uri);
+    const faultOfMeta = meta < 0 ? undefined : this.#readMeta(meta);
+    if (faultOfMeta !== undefined) return faultOfMeta;
+    if (target !== 'uri') return undefined;
+    // A method that its era has not is unknown there, whatever its params: whoever knows methods says so.
+    if (uri < 0 && draft.protocolVersion !== undefined && REMOVED.has(method)) return undefined;
+    if (uri < 0 || tape.kinds[uri] !== STRING) {
+      return this.#refuse('uri_not_string', '"params.uri" must be a string.', Math.max(uri, 0), INVALID_PARAMS);
     }
-    return meta < 0 ? undefined : this.#readMeta(meta);
+    draft.uri = stringAt(tape, uri);
+    return undefined;
   }
 
   #readMeta(meta: number): Refusal | undefined {
