@@ -80,7 +80,8 @@ export class Directory {
   ownerOfUri(uri: string): Owned | undefined {
     const listed = ownedByTag(this.tags, uri) ?? this.#listed(RESOURCES, uri) ?? this.#listed(TEMPLATES, uri);
     if (listed !== undefined) return listed;
-    const templates = this.#known.get(TEMPLATES) ?? [];
+    // A template that takes all must not take what another server would list.
+    const templates = this.#known.has(RESOURCES) ? (this.#known.get(TEMPLATES) ?? []) : [];
     const matches = (template: string): boolean => matchesTemplate(template, uri);
     const server = templates.findIndex((list) => list.slice(0, MOST_MATCHED).some(matches));
     return server < 0 ? undefined : { server, name: uri };

@@ -35,7 +35,7 @@ export function helloUnder(tape: Scanner, params: number, line: Uint8Array): (id
 export function initializeResult(
   options: MergeOptions,
   members: readonly Member[],
-  headings: readonly string[],
+  prefixes: readonly string[],
   wanted: string | undefined,
 ): string {
   const version = wanted !== undefined && LEGACY.includes(wanted) ? wanted : LEGACY.at(-1)!;
@@ -43,17 +43,17 @@ export function initializeResult(
     protocolVersion: quoted(version),
     capabilities: jsonText(capabilitiesOf(members)),
     serverInfo: JSON.stringify(options.serverInfo),
-    instructions: instructionsText(members, headings),
+    instructions: instructionsText(options, members, prefixes),
   });
 }
 
 /** The result of `server/discover`. It depends on who asks, and changes when a server comes. */
-export function discoverResult(options: MergeOptions, members: readonly Member[], headings: readonly string[]): string {
+export function discoverResult(options: MergeOptions, members: readonly Member[], prefixes: readonly string[]): string {
   return paramsText({
     resultType: '"complete"',
     supportedVersions: JSON.stringify(REVISIONS.slice(4)),
     capabilities: jsonText(capabilitiesOf(members)),
-    instructions: instructionsText(members, headings),
+    instructions: instructionsText(options, members, prefixes),
     ttlMs: String(DISCOVER_TTL_MS),
     cacheScope: '"private"',
     _meta: paramsText({ 'io.modelcontextprotocol/serverInfo': JSON.stringify(options.serverInfo) }),
@@ -75,7 +75,11 @@ export function capabilitiesOf(members: readonly Member[]): JsonObject {
  * What servers want a model to know, each under a heading of ours. Every line is quoted, so that none can look like the heading of
  * another server.
  */
-function instructionsText(members: readonly Member[], headings: readonly string[]): string | undefined {
+function instructionsText(
+  options: MergeOptions,
+  members: readonly Member[],
+  prefixes: readonly string[],
+): string | undefined {
   let left = MOST_OF_ALL;
   const sections: string[] = [];
   for (const { index, instructions } of members) {
@@ -86,9 +90,15 @@ function instructionsText(members: readonly Member[], headings: readonly string[
     const lines = kept.split(/\r\n|[\n\r\u0085\u2028\u2029]/).map((line) => `> ${line}`);
     const cut = instructions.length - kept.length;
     if (cut > 0) lines.push(`(${cut} more characters are left out)`);
-    sections.push(`${headings[index]!}\n${lines.join('\n')}`);
+    sections.push(`${headingOf(options, index, prefixes[index]!)}\n${lines.join('\n')}`);
   }
   return sections.length === 0 ? undefined : quoted(sections.join('\n\n'));
+}
+
+function headingOf({ naming, servers }: MergeOptions, index: number, prefix: string): string {
+  const { name, prefix: wanted } = servers[index]!;
+  const isPrefixed = naming === 'always' && wanted !== '';
+  return `# Server "${name}"${isPrefixed ? ` (its names begin with "${prefix}")` : ''}`;
 }
 
 /** Members of both. What both have is united when both are objects, true when one is true, and else what came first. */

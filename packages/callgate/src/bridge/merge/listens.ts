@@ -1,11 +1,11 @@
 import type { Id } from '../../protocol/correlate.ts';
 import { INVALID_PARAMS, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
-import type { Message } from '../../protocol/message.ts';
+import { readMessage, type Message } from '../../protocol/message.ts';
 import { ARRAY, OBJECT, STRING, TRUE } from '../../protocol/scan.ts';
 import { quoted, type Edit } from '../../protocol/splice.ts';
 import { elements, member as memberOf, stringAt } from '../../protocol/tape.ts';
 import type { ListsHost } from './lists.ts';
-import type { Member } from './member.ts';
+import type { Member, Reply } from './member.ts';
 import type { Owned } from './names.ts';
 import {
   edited,
@@ -17,6 +17,7 @@ import {
   replacement,
   requestLine,
   resultLine,
+  underId,
 } from './wire.ts';
 
 /** What a client listens for. */
@@ -30,6 +31,8 @@ const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const UPDATED = 'notifications/resources/updated';
 const MOST_URIS = 1000;
 const MOST_HELD = 1000;
+/** After which a server that was lost is asked again; one that ended is asked when it is there again. */
+const AGAIN_MS = 5000;
 
 /** The part of a listen that one server serves. */
 interface Leg {
@@ -52,6 +55,8 @@ interface Listen {
   /** URIs, as the client wrote them, that a server said it tells of. */
   readonly honoured: Set<string>;
   isAcked: boolean;
+  /** Why a server would not: the client's answer when none will. */
+  refusal: Uint8Array | undefined;
   /** What came before the client was told that it listens. */
   held: Uint8Array[];
   settled(): void;
@@ -109,6 +114,7 @@ export class Listens {
       legs: new Map(),
       honoured: new Set(),
       isAcked: false,
+      refusal: undefined,
       held: [],
       settled: () => undefined,
     };
@@ -130,7 +136,7 @@ export class Listens {
     }
     if (listen.methods.includes(message.method!)) {
       // Told once for all servers, at the end of the turn.
-      this.#host.changed(message.method!);
+      this.#host.changed(message.method!, member);
       return true;
     }
     if (message.method !== UPDATED) return true;
@@ -161,7 +167,7 @@ export class Listens {
   }
 
   async #begin(listen: Listen): Promise<void> {
-    const { members, connectMs, options } = this.#host;
+    const { members, connectMs, options, tape } = this.#host;
     try {
       const owners = await this.#host.ownersOf(listen.uris, listen.envelope);
       for (const [i, owner] of owners.entries()) if (owner !== undefined) listen.owners.set(listen.uris[i]!, owner);
@@ -180,7 +186,10 @@ export class Listens {
       };
       listen.settled();
     });
-    this.#acknowledge(listen);
+    const isRefused = listen.refusal !== undefined && listen.legs.size === 0;
+    if (!isRefused || this.#open.get(listen.id) !== listen) return this.#acknowledge(listen);
+    this.#end(listen, false);
+    this.#reply(listen.id, underId(tape, listen.refusal!, listen.id));
   }
 
   /** Asks one server for its part, if it has any. */
@@ -199,13 +208,28 @@ export class Listens {
       resourceSubscriptions: uris.length === 0 ? undefined : JSON.stringify(uris),
     });
     const params = paramsText({ notifications, _meta: listen.envelope });
-    void member.askLine(id, requestLine(id, 'subscriptions/listen', params), undefined).then((reply) => {
-      this.#legs.delete(id);
-      listen.legs.delete(member);
-      listen.settled();
-      // A server that ended comes again; one that closes it does not want to tell any more.
-      const isOver = listen.legs.size === 0 && listen.isAcked && 'line' in reply;
-      if (isOver && this.#open.get(listen.id) === listen) this.#close(listen);
+    void member
+      .askLine(id, requestLine(id, 'subscriptions/listen', params), undefined)
+      .then((reply) => this.#left(leg, reply));
+  }
+
+  /** A server tells no more: it has ended its part, or it was lost and is asked again. */
+  #left(leg: Leg, reply: Reply): void {
+    const { listen, member } = leg;
+    this.#legs.delete(leg.id);
+    if (listen.legs.get(member) === leg) listen.legs.delete(member);
+    if (this.#open.get(listen.id) !== listen) return;
+    const { tape, options } = this.#host;
+    const line = 'line' in reply ? reply.line : undefined;
+    const read = line === undefined ? undefined : readMessage(tape, line, 0, line.length);
+    const isResult = read !== undefined && !('refused' in read) && read.kind === 'result';
+    if (read !== undefined && !('refused' in read) && !isResult) listen.refusal ??= line;
+    listen.settled();
+    if (isResult && listen.isAcked && listen.legs.size === 0) return this.#close(listen);
+    if (isResult || !leg.isAcked) return;
+    options.clock.after(AGAIN_MS, () => {
+      const isWanted = this.#open.get(listen.id) === listen && !listen.legs.has(member);
+      if (isWanted && member.isReady) this.#listen(listen, member);
     });
   }
 

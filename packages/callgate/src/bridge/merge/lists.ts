@@ -7,7 +7,7 @@ import type { Directory } from './directory.ts';
 import type { ListKind } from './kinds.ts';
 import type { Household, Member, Trouble } from './member.ts';
 import type { MergeLimits } from './options.ts';
-import { edited, idText, replacement, textAt } from './wire.ts';
+import { idText, textAt, underId } from './wire.ts';
 
 /** One entry of a list, where it stands in the page that it came in. */
 interface Entry {
@@ -55,8 +55,8 @@ export interface ListsHost extends Household {
   readonly connectMs: number;
   /** Whether what a server lists is its own; what another one has is not shown. */
   isOwn(kind: ListKind, server: number, name: string): boolean;
-  /** The client should read this list again. */
-  changed(notification: string): void;
+  /** The client should read this list again. @param by the server that says so, of which nothing kept is good any more */
+  changed(notification: string, by?: Member): void;
 }
 
 /** Makes one list out of those of all servers. */
@@ -77,12 +77,12 @@ export class Lists {
    * @param envelope `_meta` of the request
    */
   async merged(kind: ListKind, id: Id, envelope: string | undefined): Promise<Uint8Array> {
-    const { members, directory, options } = this.#host;
+    const { members, directory, options, tape } = this.#host;
     const outcomes = await this.read(kind, envelope);
     const listings = outcomes.map((outcome) => (isListing(outcome) ? outcome.listing : undefined));
     if (listings.every((listing) => listing === undefined)) {
       const refusal = outcomes.find((outcome) => typeof outcome === 'object' && 'refusal' in outcome);
-      if (refusal !== undefined) return this.#withId(refusal.refusal, id);
+      if (refusal !== undefined) return underId(tape, refusal.refusal, id);
     }
     const exposed = directory.show(kind);
     const pieces: Uint8Array[] = [];
@@ -218,12 +218,6 @@ export class Lists {
     }
     const head = encodeUtf8(`{"jsonrpc":"2.0","id":${idText(id)},"result":{${quoted(kind.entries)}:[`);
     return joined(head, pieces.slice(from, to), encodeUtf8(`]${next}${tail}}}`));
-  }
-
-  #withId(line: Uint8Array, id: Id): Uint8Array {
-    const { tape } = this.#host;
-    readMessage(tape, line, 0, line.length);
-    return edited(tape, [replacement(tape, memberOf(tape, 0, 'id'), idText(id))]);
   }
 }
 

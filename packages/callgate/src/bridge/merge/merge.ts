@@ -79,10 +79,10 @@ class Merge implements MergedExchange, ListensHost {
     const tell = (line: Uint8Array, about: Id | undefined): void => this.#tell(line, about);
     this.#listens = new Listens(this, (id, line) => this.#requests.reply(id, line), tell);
     this.#inbound = new Inbound(this, this.#requests, this.#listens, tell, (member, notification) => {
+      if (options.era === 'legacy') return this.changed(notification, member);
+      // It comes under a subscription, or nobody has asked for it.
       this.#lists.forget(member, notification);
-      // In the modern era it comes under a subscription, or nobody has asked for it.
-      if (options.era === 'legacy') this.#changed(notification);
-      else this.#owners.outdate(notification);
+      this.#owners.outdate(notification);
     });
   }
 
@@ -148,7 +148,8 @@ class Merge implements MergedExchange, ListensHost {
     return kind !== TASKS || this.#inbound.tasks.claim(name, server);
   }
 
-  changed(notification: string): void {
+  changed(notification: string, by?: Member): void {
+    if (by !== undefined) this.#lists.forget(by, notification);
     this.#changed(notification);
   }
 
@@ -250,21 +251,12 @@ class Merge implements MergedExchange, ListensHost {
 
   async #greet(id: Id, wanted: string | undefined): Promise<Uint8Array> {
     await Promise.all(this.members.map((member) => member.whenReady(this.connectMs)));
-    return resultLine(id, initializeResult(this.options, this.members, this.#headings(), wanted));
+    return resultLine(id, initializeResult(this.options, this.members, this.directory.prefixes, wanted));
   }
 
   async #discover(id: Id, envelope: string | undefined): Promise<Uint8Array> {
     await this.#owners.learn(envelope);
-    return resultLine(id, discoverResult(this.options, this.members, this.#headings()));
-  }
-
-  /** What stands over the instructions of each server. */
-  #headings(): readonly string[] {
-    const { naming, servers } = this.options;
-    return servers.map(({ name, prefix }, i) => {
-      const isPrefixed = naming === 'always' && prefix !== '';
-      return `# Server "${name}"${isPrefixed ? ` (its names begin with "${this.directory.prefixes[i]!}")` : ''}`;
-    });
+    return resultLine(id, discoverResult(this.options, this.members, this.directory.prefixes));
   }
 
   #list(kind: ListKind, message: Message, id: Id): void {

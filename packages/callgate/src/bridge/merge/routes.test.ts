@@ -62,6 +62,12 @@ describe('resources of many servers', () => {
     expect(b.asked('resources/templates/list')).toHaveLength(1);
   });
 
+  it('are not taken by a template of another server before the lists are read', async () => {
+    const client = await legacy([library('evil', [], ['{+all}']), library('b', ['x:1'])]);
+    await client.ask('resources/templates/list');
+    expect(byOf(await client.ask('resources/read', { uri: 'x:1' }))).toBe('b');
+  });
+
   it('that nobody lists belong to the one server that has any', async () => {
     const client = await legacy([serverOf('a', ['x']), library('b', [])]);
     expect(byOf(await client.ask('resources/read', { uri: 'z:1' }))).toBe('b');
@@ -431,6 +437,28 @@ describe('a subscription of a modern client', () => {
     note(a, 'notifications/tools/list_changed');
     await client.clock.pass(0);
     expect(client.told('notifications/tools/list_changed')[0]?.params).toEqual(meta(id));
+  });
+
+  it('is taken up again with a server that lost it, and is refused when every server refuses', async () => {
+    const a = listening('a', []);
+    const client = new Client('modern', [a]);
+    client.begin('subscriptions/listen', { notifications: { toolsListChanged: true } });
+    await settled();
+    a.say({ jsonrpc: '2.0', id: a.asked('subscriptions/listen')[0]!.id!, error: { code: -31004, message: 'lost' } });
+    await client.clock.pass(5000);
+    expect(a.asked('subscriptions/listen')).toHaveLength(2);
+    note(a, 'notifications/tools/list_changed');
+    await client.clock.pass(0);
+    expect(client.told('notifications/tools/list_changed')).toHaveLength(1);
+
+    const denied = serverOf('b', [], ({ method }) =>
+      method === 'subscriptions/listen' ? { error: { code: -31001, message: 'denied' } } : undefined,
+    );
+    const other = new Client('modern', [denied]);
+    expect((await other.ask('subscriptions/listen', { notifications: { toolsListChanged: true } })).error).toEqual({
+      code: -31001,
+      message: 'denied',
+    });
   });
 
   it('is refused without saying for what, or when too many are open', async () => {

@@ -1,8 +1,10 @@
 import type { Json, JsonObject } from '../../model/json.ts';
 import { ExactNumber } from '../../model/json.ts';
 import type { Id } from '../../protocol/correlate.ts';
+import { readMessage } from '../../protocol/message.ts';
 import { errorAnswer } from '../../protocol/refusal.ts';
 import { NUMBER, OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
+import type { Scanner } from '../../protocol/scan.ts';
 import { encodeUtf8, quoted, splice, type Edit } from '../../protocol/splice.ts';
 import { member, members, numberAt, stringAt, textIs } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
@@ -79,6 +81,12 @@ export function edited(tape: Tape, edits: readonly Edit[]): Uint8Array {
     tape.ends[0]!,
     edits.toSorted((a, b) => a.start - b.start),
   );
+}
+
+/** An answer under another id. The tape is used to read it. */
+export function underId(tape: Scanner, line: Uint8Array, id: Id): Uint8Array {
+  readMessage(tape, line, 0, line.length);
+  return edited(tape, [replacement(tape, member(tape, 0, 'id'), idText(id))]);
 }
 
 /** Text of a string member; undefined when there is none. */
