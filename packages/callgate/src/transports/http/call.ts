@@ -10,7 +10,7 @@ import { decodeUtf8 } from '../../protocol/splice.ts';
 import type { Admission, Ticket, Visitor } from './admission.ts';
 import { EventStream } from './event-stream.ts';
 import type { HttpLimits } from './options.ts';
-import type { Reply } from './reply.ts';
+import { INTERNAL_ERROR, type Reply } from './reply.ts';
 
 export function pooled(length: number): Uint8Array {
   return Buffer.allocUnsafe(length);
@@ -122,6 +122,17 @@ export abstract class Client {
     });
     this.hall.closing.add(closing);
     void closing.finally(() => this.hall.closing.delete(closing));
+  }
+
+  /** An answer that does not carry the number it was said to: a defect of ours, which no client may hang on. */
+  protected unreadable(call: Call): void {
+    this.hall.warn('An answer did not carry the id it was said to; its client was given an error.');
+    const line = errorAnswer(
+      decodeUtf8(call.original.id),
+      INTERNAL_ERROR,
+      'The answer of the server could not be read.',
+    );
+    this.answered(call, line.subarray(0, -1), INTERNAL_ERROR);
   }
 
   /** Begins the event stream of a request, whose response has no head yet. */

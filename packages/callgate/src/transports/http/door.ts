@@ -70,7 +70,7 @@ export class Door {
     this.#hall = {
       limits: this.limits,
       admission: new Admission(this.limits),
-      scanner: new Scanner({ depth: 1000 }),
+      scanner: new Scanner({ depth: 1000, keys: 0x400000 }),
       waiting: new Set(),
       streams: new Set(),
       closing: new Set(),

@@ -2,6 +2,7 @@ import { hostOf } from './head.ts';
 import type { Head } from './head.ts';
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+const EVERYWHERE = ['0.0.0.0', '[::]'];
 
 /** Who may be meant by a request, and from which pages it may come. */
 export interface Guard {
@@ -16,7 +17,7 @@ const NONE: readonly string[] = [];
 
 /**
  * Makes the checks of Host and Origin.
- * @param host what the door is bound to; loopback names are allowed when it is one
+ * @param host what the door is bound to; loopback names are allowed when it is one, or all addresses
  */
 export function makeGuard(
   host: string,
@@ -25,7 +26,9 @@ export function makeGuard(
 ): Guard {
   const bound = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   const isLoopback = LOOPBACK.includes(bound.toLowerCase()) || bound.startsWith('127.');
-  const names = [...allowedHosts, ...(isLoopback ? [...LOOPBACK, bound] : [bound])];
+  // No name that a page was bent to is one of these; so they may reach a door that listens everywhere.
+  const hasLoopback = isLoopback || EVERYWHERE.includes(bound);
+  const names = [...allowedHosts, ...(hasLoopback ? LOOPBACK : []), bound];
   const hosts = new Set(names.map((name) => name.toLowerCase()));
   const origins = new Set(allowedOrigins.map((origin) => origin.toLowerCase()));
   return {

@@ -60,7 +60,7 @@ export class LegacySession extends SessionClient implements ClientEnd {
       const code = call.method === 'initialize' ? errorCode(scanner, line) : 0;
       if (call.method === 'initialize') this.#agree(line);
       const restored = restoreAnswer(scanner, line, call.number, call.original, false, pooled);
-      if (restored === undefined) this.hall.warn('An answer did not carry the id it was said to; it was dropped.');
+      if (restored === undefined) this.unreadable(call);
       else this.answered(call, restored, code);
       return;
     }
@@ -77,6 +77,8 @@ export class LegacySession extends SessionClient implements ClientEnd {
   hungUp(call: Call): void {
     call.reply = undefined;
     this.hall.waiting.delete(call);
+    // Nobody knows the id of the session it would have opened.
+    if (call.method === 'initialize' && call.stream === undefined) this.close();
   }
 
   /** Takes a GET for what is nobody's answer, or, with the id of an event, for what came after it. */

@@ -1,7 +1,16 @@
 import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
+import type { HttpOptions } from './options.ts';
 import { call, eventually, initialize, modern, open, send, type TestDoor, testDoor } from './testing.ts';
+
+/** A server that never says anything. */
+const silent: HttpOptions['open'] = () => ({
+  isFull: false,
+  receive: () => undefined,
+  malformed: () => undefined,
+  close: async () => undefined,
+});
 
 const doors: TestDoor[] = [];
 async function door(...over: Parameters<typeof testDoor>): Promise<TestDoor> {
@@ -89,6 +98,27 @@ it('leaves nothing of ten thousand sessions', async () => {
   agent.destroy();
   await eventually(() => at.door.load().principals === 0, 'the principal is let go');
   expect(at.door.load()).toEqual({ sessions: 0, shares: 0, streams: 0, principals: 0 });
+});
+
+it('ends a session whose client hung up before it knew of it', async () => {
+  const at = await door({ open: silent });
+  const socket = connect(at.door.port, '127.0.0.1');
+  const body = JSON.stringify(call(1, 'initialize', { protocolVersion: '2025-11-25' }));
+  socket.write(
+    `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer alice\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  await eventually(() => at.door.load().sessions === 1, 'the session');
+  socket.destroy();
+  await eventually(() => at.door.load().principals === 0, 'the session is gone');
+  expect(at.door.load().sessions).toBe(0);
+});
+
+it('answers with an error when an answer does not carry its id', async () => {
+  const at = await door();
+  const waiting = send(at, modern('tools/call', { name: 'never' }, 'w'));
+  await eventually(() => at.exchanges.length === 1, 'the call');
+  at.exchanges[0]!.end.message(Buffer.from('{"jsonrpc":"2.0","id":"1","result":{}}'), 1, 1);
+  expect((await waiting).json).toMatchObject({ id: 'w', error: { code: -32603 } });
 });
 
 it('cuts off who does not read', async () => {

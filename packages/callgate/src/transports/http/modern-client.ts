@@ -33,7 +33,7 @@ export class ModernClient extends Client implements ClientEnd {
         call.method === 'subscriptions/listen',
         pooled,
       );
-      if (restored === undefined) this.hall.warn('An answer did not carry the id it was said to; it was dropped.');
+      if (restored === undefined) this.unreadable(call);
       else this.answered(call, restored, code);
       return;
     }

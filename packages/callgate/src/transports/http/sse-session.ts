@@ -36,7 +36,7 @@ export class SseSession extends SessionClient implements ClientEnd {
     const call = this.calls.get(answers as number);
     if (call === undefined) return;
     const restored = restoreAnswer(scanner, line, call.number, call.original, false, pooled);
-    if (restored === undefined) this.hall.warn('An answer did not carry the id it was said to; it was dropped.');
+    if (restored === undefined) this.unreadable(call);
     else this.answered(call, restored);
   }
 

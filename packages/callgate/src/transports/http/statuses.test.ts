@@ -76,6 +76,8 @@ const MODERN_CASES: readonly (readonly [what: string, sent: Sent, status: number
     400,
     -32020,
   ],
+  ['a method of before, whatever its parameters', modern('resources/subscribe'), 200, undefined],
+  ['parameters that are missing', modern('resources/read'), 400, -32602],
   ['a method that the server does not know', modern('unknown/method'), 404, -32601],
   ['a capability that is missing', modern('tools/call', { name: 'bad' }), 400, -32021],
   ['a session id, which is ignored', changed({ 'mcp-session-id': 'anything' }), 200, undefined],
