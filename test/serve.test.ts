@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Client } from '@modelcontextprotocol/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Bench, realServer } from './peers/gate.ts';
+import { Bench, realServer, received } from './peers/gate.ts';
 import { keyOf, post, sdkClient, serve, type Served } from './peers/serve.ts';
 
 const POLICY = `version: 1
@@ -100,7 +100,9 @@ describe.each(['legacy', 'modern'] as const)('callgate serve, for a client of th
   it('lets in who has the key of the home, and nobody else', async () => {
     const gate = await start('--', ...realServer('everything'));
     await expect(client(gate.url, era)).rejects.toThrow(/401|[Uu]nauthor|key is (wanted|not valid)/);
-    await expect(client(gate.url, era, { Authorization: 'Bearer cgk_wrong' })).rejects.toThrow(/401|[Uu]nauthor|key is (wanted|not valid)/);
+    await expect(client(gate.url, era, { Authorization: 'Bearer cgk_wrong' })).rejects.toThrow(
+      /401|[Uu]nauthor|key is (wanted|not valid)/,
+    );
     const one = await client(gate.url, era, { Authorization: `Bearer ${keyOf(bench)}` });
     expect(textOf(await call(one, 'echo', { message: 'hi' }))).toBe('Echo: hi');
     await gate.stop();
@@ -137,6 +139,24 @@ describe('callgate serve', () => {
     const answers = await Promise.all([ask(a ?? '', 'one'), ask(b ?? '', 'two')]);
     expect(answers.map(({ text }) => /Echo: \w+/.exec(text)?.[0])).toEqual(['Echo: one', 'Echo: two']);
     expect((await ask('unknown', 'x')).status).toBe(404);
+  });
+
+  it('hides no message on a line of another: what is written over several lines reaches a stdio server as one', async () => {
+    const gate = await start('--auth', 'anonymous', '--', ...bench.echo());
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const hidden = '{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"get-env","arguments":{}}}';
+    const args = `{"message":"x","more":[\n${hidden}\n]}`;
+    const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":${args},"_meta":${JSON.stringify(meta)}}}`;
+    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'echo' };
+    const answer = await post(gate.url, body, headers);
+    expect(answer.text).toContain('Echo: x');
+    await gate.stop();
+    const lines = received(bench.path('seen'));
+    expect(lines.filter((line) => line.includes('get-env'))).toHaveLength(1);
+    expect(lines.map((line) => line.trim())).not.toContain(hidden);
   });
 
   it('answers health and readiness without a key', async () => {

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Era, Exchange, ClientEnd } from '../bridge/exchange.ts';
 import { LineFramer } from '../protocol/frame.ts';
 import { readMessage } from '../protocol/message.ts';
+import { oneLine } from '../protocol/one-line.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { INVALID_REQUEST } from '../protocol/codes.ts';
@@ -35,7 +36,8 @@ export async function runStdioExchange(options: StdioExchangeOptions): Promise<s
   const end: ClientEnd = {
     message(line, answers) {
       if (answers !== undefined) awaited--;
-      outlet.line(line, 0, line.length);
+      const single = oneLine(line, 0, line.length);
+      outlet.line(single, 0, single.length);
       outlet.release();
       if (outlet.isFull) input.pause();
     },

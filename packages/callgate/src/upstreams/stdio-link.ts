@@ -1,5 +1,6 @@
 import { messageOf } from '../model/error.ts';
 import { LineFramer } from '../protocol/frame.ts';
+import { oneLine } from '../protocol/one-line.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { describeEnd, type ProcessUpstream } from './process.ts';
 
@@ -43,7 +44,7 @@ class StdioLink implements Link {
 
   send(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isClosed) return;
-    const line = bytes.subarray(start, end);
+    const line = oneLine(bytes, start, end);
     if (this.#upstream === undefined) {
       this.#waiting.push(line);
       this.#waitingBytes += line.length;
