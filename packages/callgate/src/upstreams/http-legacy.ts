@@ -50,7 +50,8 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
       closed: (call) => this.#closed(call),
       isFinal: (call, status) => this.#isLost(call, status),
     });
-    this.#standing = new StandingStream(wire, events, () => this.#sessionHeaders(wire.streamHeaders()));
+    const headers = (): HeaderList => this.#sessionHeaders(wire.streamHeaders());
+    this.#standing = new StandingStream(wire, events, headers, () => this.#lost());
   }
 
   get isFull(): boolean {

@@ -194,6 +194,26 @@ describe('the stream of a session', () => {
     });
   });
 
+  it.each<[string, number, boolean]>([
+    ['no longer knows its session', 404, true],
+    ['refuses it for a while', 401, false],
+    ['fails for a while', 500, false],
+  ])('tells, when it was there before and the server %s', async (_, status, isLost) => {
+    let asked = 0;
+    const { begin, ear } = await session({
+      get: (_request, r) => {
+        asked++;
+        if (asked === 2) return void r.writeHead(status).end();
+        return void (stream(r, `retry: 50\n${events(note)}`), asked === 1 && r.end());
+      },
+    });
+    await begin();
+    await ear.next();
+    const told = await ear.next();
+    if (isLost) expect(told).toEqual({ ended: 'no longer knows the session (HTTP 404)' });
+    else expect(told).toEqual({ message: JSON.stringify(note), about: undefined });
+  });
+
   it('is asked for without an id that no header can carry', async () => {
     const { begin, ear, server } = await session({
       get: (_, r) => void (stream(r, `retry: 50\nid: ü\ndata: ${JSON.stringify(note)}\n\n`), r.end()),

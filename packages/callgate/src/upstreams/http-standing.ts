@@ -22,17 +22,23 @@ export class StandingStream implements AnswerTaker<undefined> {
   readonly #wire: Wire;
   readonly #events: LinkEvents;
   readonly #headers: () => HeaderList;
+  readonly #lost: () => void;
+  #wasGiven = false;
   #answer: HttpAnswer<undefined> | undefined;
   #lastId: string | undefined;
   #attempt = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  /** @param headers of the session, asked for each time */
-  constructor(wire: Wire, events: LinkEvents, headers: () => HeaderList) {
+  /**
+   * @param headers of the session, asked for each time
+   * @param lost called when the server no longer knows the session of a stream that it had given
+   */
+  constructor(wire: Wire, events: LinkEvents, headers: () => HeaderList, lost: () => void) {
     this.#wire = wire;
     this.#events = events;
     this.#headers = headers;
+    this.#lost = lost;
   }
 
   open(): void {
@@ -64,7 +70,10 @@ export class StandingStream implements AnswerTaker<undefined> {
 
   done(answer: HttpAnswer<undefined>, trouble: Trouble | undefined): void {
     this.#answer = undefined;
-    if (this.#isClosed || hasNone(answer)) return;
+    if (this.#isClosed) return;
+    this.#wasGiven ||= answer.isStream;
+    if (answer.status === 404 && this.#wasGiven) return this.#lost();
+    if (answer.status === 405 || (!this.#wasGiven && hasNone(answer))) return;
     this.#note(answer);
     const wait = trouble?.failure.retryAfterMs ?? waitBefore(this.#attempt++, answer.retryMs);
     this.#timer = setTimeout(() => this.open(), wait).unref();
@@ -75,6 +84,6 @@ export class StandingStream implements AnswerTaker<undefined> {
   }
 }
 
-/** 405 says that there is none; what else is no stream and no passing trouble will not change by asking again. */
+/** What was never given, and is refused for no passing reason, is not there. */
 const hasNone = ({ status, isStream }: HttpAnswer<undefined>) =>
   status !== 0 && !isStream && status < 500 && status !== 408 && status !== 429;
