@@ -20,6 +20,8 @@ export interface GateRequest {
   readonly home: string;
   readonly log: Logger;
   readonly env: Io['env'];
+  /** Of a gate whose client is one process: what the session is known by that it shares with the client's other gates. */
+  readonly conversation?: string;
 }
 
 /** A gate whose log is open: what every judge of it shares. */
@@ -41,7 +43,7 @@ export type Judging = Omit<
  * Opens the log and watches the policy. Nothing may be read from a client or sent to a server before.
  * @throws CallgateError when the log cannot be opened or written
  */
-export function openGate({ config, holder, home, log, env }: GateRequest): Gate {
+export function openGate({ config, holder, home, log, env, conversation }: GateRequest): Gate {
   const evidence = openEvidence({
     dir: config.evidence.dir ?? join(home, 'evidence'),
     keysDir: join(home, 'keys'),
@@ -59,6 +61,8 @@ export function openGate({ config, holder, home, log, env }: GateRequest): Gate 
       evidence,
       limits: () => holder.limits(),
       budgets: () => holder.budgets(),
+      sessions: () => holder.sessions(),
+      ...(conversation === undefined ? {} : { conversation }),
       floor: liveFloor(holder, () => floorOf(config, holder, paths.resolve, env)),
       filterLists: config.lists.filter,
       paths,

@@ -7,7 +7,7 @@ import type { Edit } from '../protocol/splice.ts';
 import { member } from '../protocol/tape.ts';
 import { answerOf } from './calls.ts';
 import { isStop, judgeInside, type Stop } from './inside.ts';
-import { barred, carryOut, isTold } from './duties.ts';
+import { barred, carryOut, isTold, remember } from './duties.ts';
 import { besidesOf } from './faults.ts';
 import { redact, redactionsOn } from './obligations.ts';
 import type { LiveCall } from './live-call.ts';
@@ -37,7 +37,7 @@ export function judgeAnswer(
     if (decision.effect !== 'allow') return { call, decision };
     const { obligations } = decision;
     if (obligations.length > 0) {
-      const bar = barred(session, decision);
+      const bar = barred(decision);
       if (bar !== undefined) return { call, decision: { ...bar, ...besidesOf(decision) } };
       due = { call, decision };
     }
@@ -52,6 +52,8 @@ export function judgeAnswer(
   const redacted = redactions === undefined ? NO_EDITS : redact(tape, body, redactions, message);
   if ('effect' in redacted) return { call: answerOf(session, from, open, body), decision: redacted };
   if (due !== undefined) {
+    const unkept = remember(session, due.call, due.decision);
+    if (unkept !== undefined && unkept.effect !== 'allow') return { call: due.call, decision: unkept };
     if (from === 'server' && isTold(due.decision))
       session.record.decision(due.call, message, bytes, tape, due.decision, { bare: true });
     carryOut(session, due.call, due.decision, true);

@@ -5,7 +5,7 @@ import { answerOf, embeddedCallOf } from './calls.ts';
 import { embeddedRequests, type EmbeddedRequest } from './embedded.ts';
 import type { LiveCall } from './live-call.ts';
 import { charge, spend } from './charges.ts';
-import { barred, carryOut, isTold } from './duties.ts';
+import { barred, carryOut, isTold, remember } from './duties.ts';
 import { besidesOf, denial } from './faults.ts';
 import { redactionsOn } from './obligations.ts';
 import { takeRates } from './rates.ts';
@@ -62,8 +62,9 @@ function judgeTask(
   if (result < 0 || !policy.needsResult(session.options.server, 'tools/call', name)) return redactions;
   const call = answerOf(session, 'server', { ...open, method: 'tools/call', name }, result, message);
   const judged = decide(session, policy, call);
-  const bar = judged.effect === 'allow' ? barred(session, judged) : undefined;
-  const decision = bar === undefined ? judged : { ...bar, ...besidesOf(judged) };
+  const bar = judged.effect === 'allow' ? barred(judged) : undefined;
+  const barredOr = bar === undefined ? judged : { ...bar, ...besidesOf(judged) };
+  const decision = (barredOr.effect === 'allow' ? remember(session, call, barredOr) : undefined) ?? barredOr;
   if (decision.effect !== 'allow') return { call, decision };
   if (isTold(decision)) session.record.decision(call, message, bytes, session.tape, decision, { bare: true });
   carryOut(session, call, decision, true);
@@ -88,7 +89,7 @@ function judgeEmbedded(
     const kept = besidesOf(decision);
     if (within?.some(({ fields }) => fields.length > 0) === true) decision = UNREDACTABLE;
     if (obligations.some(({ kind }) => kind === 'set' || kind === 'clamp')) decision = UNCHANGEABLE;
-    if (decision.effect === 'allow') decision = barred(session, decision) ?? decision;
+    if (decision.effect === 'allow') decision = barred(decision) ?? decision;
     if (decision.effect === 'allow') {
       const counted = takeRates(session, call, decision);
       decision = counted.spent === undefined ? counted.decision : { ...SPENT, rule: counted.spent.rule };
@@ -99,6 +100,7 @@ function judgeEmbedded(
       // Nobody answers it by itself: whether it came to anything is never known.
       spend(session, charged);
     }
+    if (decision.effect === 'allow') decision = remember(session, call, decision) ?? decision;
     if (decision.effect !== 'allow') return { call, decision: { ...decision, ...kept } };
     if (within !== undefined) redactions = [...(redactions ?? []), ...within];
     session.record.decision(call, message, bytes, session.tape, decision);

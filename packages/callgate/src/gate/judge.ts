@@ -152,7 +152,7 @@ export class Judge {
     call: LiveCall,
     verdict: Verdict,
   ): void {
-    const { tape, record, memory } = this.#session;
+    const { tape, record } = this.#session;
     const { decision, edits, spent } = verdict;
     const isRefused = decision.effect !== 'allow' || spent !== undefined;
     const isRequest = message.kind === 'request';
@@ -175,7 +175,7 @@ export class Judge {
         giveBack(this.#session, verdict);
         return this.#refuseUnrecorded(message, bytes, why);
       }
-    } else if (call.tool !== undefined) memory.called(call.tool);
+    }
 
     if (isRequest) this.#await(from, message, bytes, sequence, verdict);
     else {

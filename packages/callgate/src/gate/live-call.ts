@@ -50,6 +50,8 @@ export class LiveCall implements Call {
   #read = false;
   #time: number | undefined;
   #findings: readonly CallFinding[] | undefined;
+  #labels: readonly string[] | undefined;
+  #hasLabels = false;
 
   constructor(parts: CallParts) {
     this.direction = parts.direction;
@@ -87,8 +89,13 @@ export class LiveCall implements Call {
     return this.#memory.id;
   }
 
-  get labels(): readonly string[] {
-    return this.#memory.labels;
+  /** As they were when first asked for: what it gives itself is not among them. */
+  get labels(): readonly string[] | undefined {
+    if (!this.#hasLabels) {
+      this.#labels = this.#memory.labels;
+      this.#hasLabels = true;
+    }
+    return this.#labels;
   }
 
   /** Secrets in the arguments (of a result, in it), and in what travels beside them; looked for when first asked. */

@@ -31,6 +31,7 @@ import { openDatabase } from '../state/database.ts';
 import { pathResolver } from './facts.ts';
 import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
+import type { Sessions } from '../state/sessions.ts';
 
 /** The policy that judges now, replaced whole when its files change. */
 export interface PolicyInForce {
@@ -54,6 +55,8 @@ export interface PolicyHolder {
   limits(): Limits;
   /** The home's shared budgets. Throws as `limits`. */
   budgets(): Budgets;
+  /** The home's shared sessions. Throws as `limits`. */
+  sessions(): Sessions;
   close(): void;
 }
 
@@ -71,10 +74,12 @@ export interface ReloadListener {
 export async function holdPolicy(config: Config, request: ConfigRequest): Promise<PolicyHolder> {
   let limits: Limits | undefined;
   let budgets: Budgets | undefined;
+  let sessions: KeptSessions | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
     const loaded = await loadWatched(from);
     if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
     if (usesBudgets(loaded.policy)) budgets ??= await openBudgets(from.home);
+    if (loaded.policy.usesLabels || loaded.policy.usesHistory) sessions ??= await openSessions(from.home);
     return loaded;
   };
   let listener: ReloadListener | undefined;
@@ -153,11 +158,16 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
       if (budgets !== undefined) return budgets;
       throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared budgets of this home are not open.');
     },
+    sessions() {
+      if (sessions !== undefined) return sessions.sessions;
+      throw new CallgateError('CG_STATE_UNAVAILABLE', 'The shared sessions of this home are not open.');
+    },
     close() {
       closed = true;
       files?.close();
       limits?.close();
       budgets?.close();
+      sessions?.close();
     },
   };
 }
@@ -260,6 +270,32 @@ function usesBudgets({ rules }: CompiledPolicy): boolean {
 async function openBudgets(home: string): Promise<Budgets> {
   const { sqliteBudgets } = await import('../state/budgets.ts');
   return sqliteBudgets(await openDatabase(join(home, 'state', 'state.db')));
+}
+
+interface KeptSessions {
+  readonly sessions: Sessions;
+  close(): void;
+}
+
+const KEEP_EVERY_MS = 3_600_000;
+
+async function openSessions(home: string): Promise<KeptSessions> {
+  const { sqliteSessions } = await import('../state/sessions.ts');
+  const sessions = sqliteSessions(await openDatabase(join(home, 'state', 'state.db')));
+  const timer = setInterval(() => {
+    try {
+      sessions.keep(Date.now());
+    } catch {
+      // The next call that needs them hears of it.
+    }
+  }, KEEP_EVERY_MS).unref();
+  return {
+    sessions,
+    close() {
+      clearInterval(timer);
+      sessions.close();
+    },
+  };
 }
 
 function sha256Hex(text: string): string {

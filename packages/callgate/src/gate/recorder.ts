@@ -94,7 +94,7 @@ export class Recorder {
       const told = decision.shadow.map(({ effect, rule }) => recordable(`shadow-${effect}:${rule}`));
       record.obligations = [...(record.obligations ?? []), ...told];
     }
-    if (call.labels.length > 0) record.labels = call.labels;
+    if (call.labels !== undefined && call.labels.length > 0) record.labels = call.labels;
     if (masked !== undefined) {
       record.args = masked.bytes;
       if (masked.truncated > 0) record.argsTruncated = masked.truncated;

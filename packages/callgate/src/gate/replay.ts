@@ -5,7 +5,7 @@ import { ReplayCall, type Recorded } from '../policy/tools/replay.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { memoryBudgets } from '../state/budgets.ts';
 import { memoryLimits } from '../state/limits.ts';
-import { Memory } from './memory.ts';
+import { OwnMemory } from './memory.ts';
 import { keyParts, type Counted } from './rates.ts';
 import { clampEdits, setEdits, Unchangeable, type Place } from './rewrite.ts';
 
@@ -59,10 +59,11 @@ export function openReplay(policy: CompiledPolicy, options: ReplayOptions): Repl
     });
     const first = policy.decide(call);
     if (call.lacking.size > 0) return unknown(call);
-    const decision = first.effect === 'allow' ? charged(first, call, recorded) : first;
+    let decision = first.effect === 'allow' ? charged(first, call, recorded) : first;
     if (call.lacking.size > 0) return unknown(call);
-    if (decision.effect === 'allow')
-      memory.label(decision.obligations.flatMap((duty) => (duty.kind === 'label' ? duty.labels : [])));
+    const labels = decision.obligations.flatMap((duty) => (duty.kind === 'label' ? duty.labels : []));
+    if (decision.effect === 'allow' && !memory.keep(labels, undefined))
+      decision = refused('labels', 'the session has as many labels as it can have');
     const { effect, rule, reason } = decision;
     return { kind: 'judged', effect, rule, reason };
   };
@@ -127,7 +128,7 @@ export function openReplay(policy: CompiledPolicy, options: ReplayOptions): Repl
         replayed = { kind: 'judged', effect: 'deny', rule: 'engine-fault', reason: messageOf(error) };
       }
       const { direction, tool, effect } = recorded;
-      if (direction === 'call' && tool !== undefined && effect === 'allow') session.memory.called(tool);
+      if (direction === 'call' && tool !== undefined && effect === 'allow') session.memory.keep([], tool);
       return replayed;
     },
     close() {
@@ -139,7 +140,7 @@ export function openReplay(policy: CompiledPolicy, options: ReplayOptions): Repl
 
 interface Session {
   readonly clock: { time: number; mono: number };
-  readonly memory: Memory;
+  readonly memory: OwnMemory;
   readonly isWhole: boolean;
 }
 
@@ -148,7 +149,7 @@ function sessionOf(sessions: Map<string, Session>, { session: id, server }: Reco
   const known = sessions.get(key);
   if (known !== undefined) return known;
   const clock = { time: 0, mono: 0 };
-  const memory = new Memory({ now: () => clock.time, mono: () => clock.mono }, id);
+  const memory = new OwnMemory({ now: () => clock.time, mono: () => clock.mono }, id);
   const fresh = { clock, memory, isWhole };
   sessions.set(key, fresh);
   return fresh;

@@ -8,11 +8,12 @@ import { Pending, type Id } from '../protocol/correlate.ts';
 import { Scanner } from '../protocol/scan.ts';
 import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
+import type { Sessions } from '../state/sessions.ts';
 import { Waiting, type Charge } from './charges.ts';
 import type { PathResolver } from './facts.ts';
 import type { Floor } from './floor.ts';
 import { Lists } from './lists.ts';
-import { Memory } from './memory.ts';
+import { HomeMemory, type Memory } from './memory.ts';
 import { Recorder } from './recorder.ts';
 import { Tasks, type TaskOrigin } from './tasks.ts';
 
@@ -36,6 +37,10 @@ export interface JudgeOptions {
   limits(): Limits;
   /** Shared budgets of the home; as `limits`. */
   budgets(): Budgets;
+  /** Shared labels and histories of the home's sessions; as `limits`. Asked only for a policy that looks at them. */
+  sessions(): Sessions;
+  /** What the session is known by below its principal, where somebody vouches for it (see state/sessions.ts). */
+  readonly conversation?: string;
   readonly floor: Floor;
   /** Shared with the floor. */
   readonly paths: PathResolver;
@@ -105,7 +110,7 @@ export function newSession(options: JudgeOptions): Session {
     open: { client: new Pending<Open>(options.inFlight), server: new Pending<Open>(options.inFlight) },
     tasks: new Tasks(),
     waiting: new Waiting(),
-    memory: new Memory(options),
+    memory: new HomeMemory(options),
     lists: new Lists(),
     annotations: new Map(),
   };

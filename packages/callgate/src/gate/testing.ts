@@ -2,6 +2,7 @@ import type { DecisionRecord, EvidenceRecord } from '../model/record.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import { memoryBudgets } from '../state/budgets.ts';
 import { memoryLimits } from '../state/limits.ts';
+import { memorySessions } from '../state/sessions.ts';
 import { pathResolver } from './facts.ts';
 import { Judge, type JudgeOptions } from './judge.ts';
 
@@ -22,6 +23,7 @@ export function judgingOf(rules: string) {
   const policy = compilePolicy([{ file: 'policy.yaml', text }], { variables: {}, sha256: () => '0' });
   const budgets = memoryBudgets();
   const limits = memoryLimits();
+  const sessions = memorySessions();
   const options: Omit<JudgeOptions, 'toServer' | 'toClient'> = {
     server: 'fx',
     principal: { id: 'os:me', roles: [], chain: [], assurance: 'same-user' },
@@ -41,6 +43,7 @@ export function judgingOf(rules: string) {
     },
     limits: () => limits,
     budgets: () => budgets,
+    sessions: () => sessions,
     floor: { mayTouch: () => false, judge: () => undefined },
     paths: pathResolver('/'),
     userHome: undefined,

@@ -2,8 +2,8 @@ import type { Decision, RedactObligation } from '../model/decision.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Edit } from '../protocol/splice.ts';
-import { charge, type Charge } from './charges.ts';
-import { barred } from './duties.ts';
+import { charge, giveBack, type Charge } from './charges.ts';
+import { barred, remember } from './duties.ts';
 import { argumentEdits, callAsEdited } from './edits.ts';
 import { resolvePaths } from './facts.ts';
 import { besidesOf, denial, engineFault } from './faults.ts';
@@ -24,23 +24,33 @@ export interface Verdict {
 }
 
 /**
- * Floor, then policy, then limits, changes of the arguments, and budgets. Whatever goes wrong on the way is a denial (or the
- * logged fail-open).
+ * Floor, then policy, then limits, changes of the arguments, and budgets; then what the session keeps of it. Whatever goes
+ * wrong on the way is a denial (or the logged fail-open).
  */
 export function verdictOn(session: Session, call: LiveCall, message: Message, bytes: Uint8Array): Verdict {
+  const verdict = judged(session, call, message, bytes);
+  if (verdict.decision.effect !== 'allow' || verdict.spent !== undefined) return verdict;
+  const unkept = remember(session, call, verdict.decision);
+  if (unkept === undefined) return verdict;
+  if (unkept.effect === 'allow') return { ...verdict, decision: unkept };
+  giveBack(session, verdict);
+  return decided(unkept);
+}
+
+function judged(session: Session, call: LiveCall, message: Message, bytes: Uint8Array): Verdict {
   const floor = floorHit(session, call, message, bytes);
   if (floor !== undefined) return decided(floor);
 
-  const judged = decide(session, session.options.policy(), call);
-  if (judged.effect !== 'allow' || judged.obligations.length === 0) return decided(judged);
-  const kept = besidesOf(judged);
-  const bar = barred(session, judged);
+  const first = decide(session, session.options.policy(), call);
+  if (first.effect !== 'allow' || first.obligations.length === 0) return decided(first);
+  const kept = besidesOf(first);
+  const bar = barred(first);
   if (bar !== undefined) return decided({ ...bar, ...kept });
 
-  const { decision: counted, spent } = takeRates(session, call, judged);
+  const { decision: counted, spent } = takeRates(session, call, first);
   if (counted.effect !== 'allow' || spent !== undefined) return { ...decided(counted), spent };
 
-  const edits = argumentEdits(session, message, judged);
+  const edits = argumentEdits(session, message, first);
   if ('effect' in edits) return decided({ ...edits, ...kept });
   const { decision, charge: held } = charge(session, call, message, counted, () => callAsEdited(session, call, edits));
   if (decision.effect !== 'allow') return decided(decision);

@@ -48,8 +48,8 @@ export interface Call {
   readonly time?: number;
   /** Id of the session whose labels and history count. */
   readonly session?: string;
-  /** Labels of what the session has seen. */
-  readonly labels?: readonly string[];
+  /** Labels of what the session has seen; undefined when they cannot be told. */
+  readonly labels?: readonly string[] | undefined;
   /** What a call wants to do, as far as its method and name tell. */
   readonly intent?: Intent;
   /** The request, where it came as one of an HTTP API. */

@@ -29,6 +29,10 @@ export interface PolicyLayer {
   readonly needsAnnotations: boolean;
   /** Whether a rule counts on what the gates of a home share: rates or budgets. */
   readonly usesRates: boolean;
+  /** Whether a rule looks at labels of the session, or gives them. */
+  readonly usesLabels: boolean;
+  /** Whether a rule counts what came before in the session. */
+  readonly usesHistory: boolean;
   /** Where a rule of a decision comes from: a file, the base layer, or "default". */
   layerOf(rule: string): string | undefined;
   /** For tests: how many plans are kept. */
@@ -76,6 +80,10 @@ export function openLayer(
     needsResult: (server, method, tool) => judgesResults.length > 0 && results(server, method, tool),
     needsAnnotations: rules.some((rule) => rule.usesAnnotations),
     usesRates: rules.some((rule) => rule.obligations.some(({ kind }) => kind === 'rate' || kind === 'budget')),
+    usesLabels: rules.some(
+      ({ facts, obligations }) => facts.has('labels') || obligations.some(({ kind }) => kind === 'label'),
+    ),
+    usesHistory: rules.some(({ facts }) => facts.has('history')),
     layerOf: (rule) => written.get(rule) ?? (rule === 'default' ? 'default' : undefined),
     planCount: engine.planCount,
   };

@@ -117,6 +117,8 @@ export function combine(
     needsResult: (server, method, tool) => asked.some((layer) => layer.needsResult(server, method, tool)),
     needsAnnotations: asked.some((layer) => layer.needsAnnotations),
     usesRates: layers.some((layer) => layer.usesRates),
+    usesLabels: asked.some((layer) => layer.usesLabels),
+    usesHistory: asked.some((layer) => layer.usesHistory),
     layerOf: (rule) => layers.map((layer) => layer.layerOf(rule)).find((file) => file !== undefined),
     planCount: () => asked.reduce((sum, layer) => sum + layer.planCount(), 0),
   };
