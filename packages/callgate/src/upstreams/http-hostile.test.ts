@@ -259,6 +259,23 @@ describe('a server that does not answer as it must', () => {
     expect(await ear.answer(1)).toEqual(error);
   });
 
+  it('fails a call whose request is refused before it was read', async () => {
+    const server = await serve(
+      () => undefined,
+      (raw, response) => {
+        raw.pause();
+        response.writeHead(413, { connection: 'close' }).end('s3cret');
+      },
+    );
+    open.push(server);
+    const { send, ear, close } = linkTo(server.url, { era: 'legacy' });
+    open.push({ close });
+    send({ id: 1, method: 'tools/call', params: { name: 'a', arguments: { text: 'x'.repeat(5_000_000) } } });
+    expect((await ear.answer(1)).failure!.why).toMatch(/HTTP 413|closed the connection/);
+    send({ id: 2, method: 'ping' });
+    expect((await ear.answer(2)).failure!.why).toMatch(/HTTP 413|closed the connection/);
+  });
+
   it('asks once more for what changes nothing when the connection was lost', async () => {
     let asked = 0;
     const server = await serve((request, response) =>

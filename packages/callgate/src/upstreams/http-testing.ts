@@ -27,9 +27,12 @@ export interface TestServer {
 /** An HTTP server on a free port of the loopback. */
 export async function serve(
   handle: (request: SeenRequest, response: ServerResponse, raw: IncomingMessage) => void,
+  /** In place of it: gets the request before its body. */
+  early?: (raw: IncomingMessage, response: ServerResponse) => void,
 ): Promise<TestServer> {
   const seen: SeenRequest[] = [];
   const server: Server = createServer((raw, response) => {
+    if (early !== undefined) return early(raw, response);
     const chunks: Buffer[] = [];
     raw.on('data', (chunk: Buffer) => chunks.push(chunk));
     raw.on('end', () => {
