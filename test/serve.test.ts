@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { Client } from '@modelcontextprotocol/client';
+import { Client, SSEClientTransport } from '@modelcontextprotocol/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bench, realServer, received } from './peers/gate.ts';
 import { keyOf, post, sdkClient, serve, type Served } from './peers/serve.ts';
@@ -157,6 +157,17 @@ describe('callgate serve', () => {
     const lines = received(bench.path('seen'));
     expect(lines.filter((line) => line.includes('get-env'))).toHaveLength(1);
     expect(lines.map((line) => line.trim())).not.toContain(hidden);
+  });
+
+  it('speaks HTTP+SSE of 2024-11-05 on both sides where it is told to', async () => {
+    const behind = await start('--auth', 'anonymous', '--transport', 'sse', '--', ...realServer('everything'));
+    const servers = { old: { url: `${behind.origin}/sse`, transport: 'sse' } };
+    writeFileSync(bench.path('callgate.yaml'), JSON.stringify({ servers }));
+    const gate = await start('--auth', 'anonymous', '--transport', 'sse', '--config', bench.path('callgate.yaml'));
+    const one = new Client({ name: 'old', version: '1' });
+    clients.push(one);
+    await one.connect(new SSEClientTransport(new URL(`${gate.origin}/sse`)));
+    expect(textOf(await call(one, 'echo', { message: 'old' }))).toBe('Echo: old');
   });
 
   it('answers health and readiness without a key', async () => {

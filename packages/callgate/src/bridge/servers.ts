@@ -87,6 +87,8 @@ class Server {
   readonly #o: ServersOptions;
   readonly #seal: Seal;
   readonly #speaks: Speaks;
+  /** The config says what it speaks. */
+  readonly #isTold: boolean;
   #way: Promise<Way> | undefined;
   #reached: Way | undefined;
   #probing: Promise<void> | undefined;
@@ -98,7 +100,9 @@ class Server {
     this.#config = config;
     this.#o = options;
     this.#seal = seal;
-    const { era } = config;
+    // HTTP+SSE is of the older protocol alone.
+    const era = config.kind === 'url' && config.transport === 'sse' ? 'legacy' : config.era;
+    this.#isTold = era !== 'auto';
     this.#speaks = {
       legacy: era === 'auto' ? undefined : era === 'legacy',
       modern: era === 'auto' ? undefined : era === 'modern',
@@ -188,7 +192,7 @@ class Server {
   }
 
   #learned(found: { readonly legacy?: boolean; readonly modern?: boolean }): void {
-    if (this.#config.era !== 'auto') return;
+    if (this.#isTold) return;
     Object.assign(this.#speaks, found);
     this.#speaks.at = this.#o.mono();
   }

@@ -55,6 +55,7 @@ function processWay(server: Extract<ServerConfig, { kind: 'command' }>, options:
 async function urlWay(name: string, server: UrlServer, options: WayOptions): Promise<Way> {
   const { guardedAgent, guardFor, readTarget } = await import('../net/index.ts');
   const { httpLink, readHeaders } = await import('../upstreams/http-link.ts');
+  const { sseLink } = await import('../upstreams/sse-link.ts');
   const target = readTarget(server.url);
   const { ca, cert, key } = server.tls;
   const agent = guardedAgent({
@@ -70,7 +71,10 @@ async function urlWay(name: string, server: UrlServer, options: WayOptions): Pro
   const limits = { messageBytes: options.maxMessageBytes };
   return {
     correlates: true,
-    open: (era) => (events) => httpLink(target, { era, agent, headers, timeouts, limits }, events),
+    open: (era) => (events) =>
+      server.transport === 'sse'
+        ? sseLink(target, { agent, headers, timeouts, limits }, events)
+        : httpLink(target, { era, agent, headers, timeouts, limits }, events),
     state: { running: 0, failures: 0, lastError: undefined },
     close: () => agent.destroy(),
   };
