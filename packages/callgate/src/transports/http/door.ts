@@ -10,7 +10,7 @@ import { Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { Admission, type NoRoom, type Ticket, type Visitor } from './admission.ts';
 import type { Call, Client, Hall } from './call.ts';
-import { eraOf, initializeMisfitOf, isKnownLegacy, isModern, type Misfit, misfitOf } from './envelope.ts';
+import { eraOf, initializeMisfitOf, isKnownLegacy, isModern, type Misfit, misfitOf, mismatch } from './envelope.ts';
 import { blankLineEnds } from './event-stream.ts';
 import { type Guard, makeGuard, PREFLIGHT } from './guard.ts';
 import { accepted, type Head, readHead } from './head.ts';
@@ -192,6 +192,8 @@ export class Door {
       const client = this.#shareOf(arrival);
       if (client === undefined) return noServer(reply);
       if (message.kind !== 'request') return this.#forward(client, arrival, body);
+      const problem = client.paramHeaders.problem(this.#scanner, message, head);
+      if (problem !== undefined) return this.#malformed(arrival, mismatch(this.#scanner, message, problem));
       if (client.exchange?.isFull === true) return full(reply, 'all', this.#idText(message.idStart, message.idEnd));
       if (message.method === 'subscriptions/listen') {
         const noRoom = this.#hall.admission.asStream(arrival.ticket);

@@ -141,7 +141,8 @@ export function decodedName(value: string): string | undefined {
   }
 }
 
-function mismatch(tape: Scanner, message: Message, why: string): Misfit {
+/** Headers and message differ. */
+export function mismatch(tape: Scanner, message: Message, why: string): Misfit {
   return misfit(tape, message, HEADER_MISMATCH, 'header_mismatch', why);
 }
 

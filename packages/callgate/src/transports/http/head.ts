@@ -15,10 +15,14 @@ export interface Head {
   name: string | undefined;
   lastEventId: string | undefined;
   expect: string | undefined;
+  /** Fields `Mcp-Param-*` by their names in lower case. */
+  params: Map<string, string> | undefined;
 }
 
+type Field = Exclude<keyof Head, 'params'>;
+
 /** Fields by their names on the wire, in lower case. */
-const FIELDS: ReadonlyMap<string, keyof Head> = new Map([
+const FIELDS: ReadonlyMap<string, Field> = new Map([
   ['host', 'host'],
   ['origin', 'origin'],
   ['authorization', 'authorization'],
@@ -58,11 +62,19 @@ export function readHead(raw: readonly string[]): Head | string {
     name: undefined,
     lastEventId: undefined,
     expect: undefined,
+    params: undefined,
   };
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string;
     const field = FIELDS.get(name) ?? FIELDS.get(name.toLowerCase());
-    if (field === undefined) continue;
+    if (field === undefined) {
+      const lower = name.toLowerCase();
+      if (!lower.startsWith('mcp-param-')) continue;
+      head.params ??= new Map();
+      if (head.params.has(lower)) return lower;
+      head.params.set(lower, raw[i + 1] as string);
+      continue;
+    }
     // Accept is a list (RFC 9110 section 5.3): its lines are one.
     if (head[field] !== undefined && field !== 'accept') return name.toLowerCase();
     head[field] = head[field] === undefined ? (raw[i + 1] as string) : `${head[field]}, ${raw[i + 1] as string}`;

@@ -55,6 +55,7 @@ it.each<readonly [string, string]>([
   ['two Origins', request([LENGTH, 'Origin: http://localhost', 'Origin: http://localhost'])],
   ['two session ids', request([LENGTH, 'Mcp-Session-Id: a', 'mcp-session-id: b'])],
   ['two method headers', request([LENGTH, 'Mcp-Method: a', 'Mcp-Method: b'])],
+  ['two of an argument', request([LENGTH, 'Mcp-Param-Region: a', 'mcp-param-region: b'])],
   ['two lengths', request([LENGTH, 'Content-Length: 5'])],
   ['two lengths in one', request([`Content-Length: ${BODY.length}, ${BODY.length}`])],
   ['a length and chunks', request([LENGTH, 'Transfer-Encoding: chunked'], `0\r\n\r\n${SMUGGLED}`)],

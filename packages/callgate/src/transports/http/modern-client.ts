@@ -5,6 +5,7 @@ import { cancelling, errorCode, restoreAnswer, restoreNote } from '../../protoco
 import { type Call, Client, type Hall, pooled } from './call.ts';
 import type { Visitor } from './admission.ts';
 import { frameOf } from './event-stream.ts';
+import { ParamHeaders } from './param-headers.ts';
 import { HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, sendJson, UNSUPPORTED_VERSION } from './reply.ts';
 
 /**
@@ -12,6 +13,7 @@ import { HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, sendJson, UNSUPP
  * share it, and only the requests tell them apart. A client that hangs up has cancelled.
  */
 export class ModernClient extends Client implements ClientEnd {
+  readonly paramHeaders = new ParamHeaders();
   readonly #gone: () => void;
 
   constructor(hall: Hall, visitor: Visitor, server: string | undefined, gone: () => void) {
@@ -25,6 +27,7 @@ export class ModernClient extends Client implements ClientEnd {
       const call = this.calls.get(answers as number);
       if (call === undefined) return;
       const code = errorCode(scanner, line);
+      if (call.method === 'tools/list') this.paramHeaders.learn(scanner, line);
       const restored = restoreAnswer(
         scanner,
         line,

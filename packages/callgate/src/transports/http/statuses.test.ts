@@ -92,6 +92,28 @@ it.each(MODERN_CASES)('since 2026-07-28: %s', async (_what, sent, status, code) 
   if (sent.body !== undefined && code !== -32600) expect(answer.json.id).toBe(1);
 });
 
+const PARAM_CASES: readonly (readonly [what: string, args: object, headers: Record<string, string>, status: number])[] =
+  [
+    ['what the arguments say', { region: 'eu', page: 4 }, { 'mcp-param-region': 'eu', 'mcp-param-page': '4.0' }, 200],
+    ['nothing, for arguments that are not there', { region: null }, {}, 200],
+    ['nothing', { region: 'eu' }, {}, 400],
+    ['something else', { region: 'eu' }, { 'mcp-param-region': 'us' }, 400],
+    ['the same in Base64', { region: 'eu' }, { 'mcp-param-region': base64('eu') }, 200],
+    ['broken Base64', { region: 'eu' }, { 'mcp-param-region': '=?base64?ZXU?=' }, 400],
+    ['another number', { page: 4 }, { 'mcp-param-page': '5' }, 400],
+    ['what no tool declares', {}, { 'mcp-param-other': 'x' }, 200],
+  ];
+
+it.each(PARAM_CASES)(
+  'holds arguments to the headers that repeat them, which say %s',
+  async (_what, args, headers, status) => {
+    await send(at, modern('tools/list'));
+    const sent = modern('tools/call', { name: 'find', arguments: args });
+    const answer = await send(at, { ...sent, headers: { ...sent.headers, ...headers } });
+    expect([answer.status, answer.json.error?.code]).toEqual([status, status === 400 ? -32020 : undefined]);
+  },
+);
+
 it('says which versions there are', async () => {
   const answer = await send(at, MODERN_CASES[6]![1]);
   expect(answer.json.error?.data).toEqual({ supported: ['2026-07-28'], requested: 'v999.0.0' });

@@ -84,6 +84,21 @@ function answer(exchange: FakeExchange, id: number, method: string, params: Reco
     case 'late':
       setTimeout(() => result({ late: true }), 50);
       return;
+    case 'tools/list':
+      return result({
+        tools: [
+          {
+            name: 'find',
+            inputSchema: {
+              type: 'object',
+              properties: {
+                region: { type: 'string', 'x-mcp-header': 'Region' },
+                page: { type: 'integer', 'x-mcp-header': 'Page' },
+              },
+            },
+          },
+        ],
+      });
     case 'unknown/method':
       return error(-32601);
     case 'bad':
