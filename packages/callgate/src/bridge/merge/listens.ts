@@ -1,3 +1,4 @@
+import { messageOf } from '../../model/error.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { INVALID_PARAMS, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
@@ -120,7 +121,7 @@ export class Listens {
     };
     this.#open.set(id, listen);
     request.cancel = () => this.#end(listen, true);
-    void this.#begin(listen);
+    this.#begin(listen).catch((error: unknown) => this.#failed(listen, error));
   }
 
   /** A notification of a server. @returns false when it belongs to no subscription */
@@ -208,9 +209,10 @@ export class Listens {
       resourceSubscriptions: uris.length === 0 ? undefined : JSON.stringify(uris),
     });
     const params = paramsText({ notifications, _meta: listen.envelope });
-    void member
+    member
       .askLine(id, requestLine(id, 'subscriptions/listen', params), undefined)
-      .then((reply) => this.#left(leg, reply));
+      .then((reply) => this.#left(leg, reply))
+      .catch((error: unknown) => this.#failed(listen, error));
   }
 
   /** A server tells no more: it has ended its part, or it was lost and is asked again. */
@@ -280,6 +282,11 @@ export class Listens {
     }
     listen.legs.clear();
     listen.settled();
+  }
+
+  #failed(listen: Listen, error: unknown): void {
+    this.#host.options.log.warn(`A subscription failed: ${messageOf(error)}`);
+    if (this.#open.get(listen.id) === listen) this.#close(listen);
   }
 
   #refuse(id: Id, code: number, text: string): void {

@@ -1,3 +1,4 @@
+import { messageOf } from '../../model/error.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage } from '../../protocol/message.ts';
 import { ARRAY, NUMBER, OBJECT, STRING, type Scanner } from '../../protocol/scan.ts';
@@ -132,7 +133,7 @@ export class Lists {
   async #readInTime(member: Member, kind: ListKind, envelope: string | undefined): Promise<Outcome> {
     const { options, connectMs, directory } = this.#host;
     const key = `${member.index} ${kind.method} ${kind.changed ?? ''}`;
-    const reading = this.#running.get(key) ?? this.#read(member, kind, envelope);
+    const reading = this.#running.get(key) ?? this.#read(member, kind, envelope).catch(unread);
     let isLate = false;
     const inTime = new Promise<Outcome>((resolve) => {
       const stop = options.clock.after(connectMs, () => {
@@ -229,6 +230,10 @@ function isListing(outcome: Outcome): outcome is { readonly listing: Listing } {
 
 function namesOf({ entries }: Listing): readonly string[] {
   return entries.map(({ name }) => name);
+}
+
+function unread(error: unknown): Outcome {
+  return { trouble: { why: `gave a list that cannot be read: ${messageOf(error)}`, retryAfterMs: 1000 } };
 }
 
 /** Adds the entries of a page that have a name of their own. @returns how many have none, or are too many */

@@ -93,13 +93,13 @@ export class Member {
         },
       });
       // It may be over by now.
-      if (this.state !== 'connecting') return void exchange.close();
+      if (this.state !== 'connecting') return leave(exchange);
       this.#exchange = exchange;
     } catch (error) {
       return this.#over(`could not be reached: ${messageOf(error)}`);
     }
     if (options.era === 'modern') return this.#ready();
-    void this.#initialize(isCurrent);
+    this.#initialize(isCurrent).catch((error: unknown) => this.#giveUp(`would not begin: ${messageOf(error)}`));
   }
 
   /**
@@ -143,7 +143,11 @@ export class Member {
 
   /** Sends what the client sends. */
   send(line: Uint8Array): void {
-    this.#exchange?.receive(line, 0, line.length);
+    try {
+      this.#exchange?.receive(line, 0, line.length);
+    } catch (error) {
+      this.#giveUp(`could not be told something: ${messageOf(error)}`);
+    }
   }
 
   /**
@@ -283,7 +287,7 @@ export class Member {
     const exchange = this.#exchange;
     this.generation++;
     this.#over(why);
-    void exchange?.close();
+    if (exchange !== undefined) leave(exchange);
   }
 
   #over(how: string): void {
@@ -312,4 +316,9 @@ export class Member {
     this.#waiting = [];
     for (const wake of waiting) wake();
   }
+}
+
+/** Nobody waits for its end, which must not become a fault of the process either. */
+function leave(exchange: Exchange): void {
+  exchange.close().catch(() => undefined);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ClientEnd, Exchange } from '../exchange.ts';
 import { Client, ScriptedServer, serverOf, settled, type Wire } from './testing.ts';
 
 const names = (answer: Wire): string[] => answer.result!.tools!.map((tool) => tool.name!);
@@ -202,6 +203,25 @@ describe('a server that ended', () => {
     const answer = await client.ask('tools/call', { name: 'a__x' });
     expect(answer.error?.message).toBe('The server "a" could not be reached: no a. Try again in 1 s.');
     expect((await client.ask('tools/list')).result?.tools).toEqual([]);
+  });
+
+  it('whose conversation throws harms no other, and what was open is answered', async () => {
+    const [a, b] = [serverOf('a', ['x']), serverOf('b', ['y'])];
+    const broken = (name: string, end: ClientEnd): Exchange => {
+      if (name === 'a') return a.open(end);
+      const fail = (): never => {
+        throw new Error('broken');
+      };
+      return { receive: fail, malformed: fail, isFull: false, close: () => Promise.reject(new Error('broken')) };
+    };
+    const client = new Client('modern', [a, b], { open: broken });
+    expect(names(await client.ask('tools/list'))).toEqual(['a__x']);
+    expect((await client.ask('tools/call', { name: 'b__y' })).error?.message).toContain('broken');
+    await client.clock.pass(60_000);
+    expect((await client.ask('tools/call', { name: 'b__y' })).error?.message).toContain('broken');
+    const listen = await client.ask('subscriptions/listen', { notifications: { toolsListChanged: true } });
+    expect(listen.error).toMatchObject({ code: -32601 });
+    await client.merge.close();
   });
 
   it.each([
