@@ -2,6 +2,7 @@ import { createServer, IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CallgateError } from '../../model/error.ts';
 import { INVALID_REQUEST } from '../../protocol/codes.ts';
 import { errorAnswer } from '../../protocol/refusal.ts';
@@ -125,6 +126,9 @@ async function listening(server: Server, { host, port }: HttpOptions): Promise<v
   server.removeAllListeners('error');
 }
 
+/** Given to connections that still read when everything behind the door is over. */
+const LAST_WORDS_MS = 200;
+
 async function closeAll(server: Server, door: Door): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   let cut: NodeJS.Timeout | undefined;
@@ -137,6 +141,9 @@ async function closeAll(server: Server, door: Door): Promise<void> {
   server.closeIdleConnections();
   await Promise.race([door.close(), late]);
   server.closeIdleConnections();
-  await Promise.race([closed, late]);
+  // What is left reads the end of an answer, or never asked anything, which does not count as idle.
+  await Promise.race([closed, late, delay(LAST_WORDS_MS)]);
+  server.closeAllConnections();
+  await closed;
   clearTimeout(cut);
 }
