@@ -2,6 +2,7 @@ import { loadConfig, openHome, type Config, type ConfigRequest, type ServerConfi
 import { holdPolicy, type PolicyInForce } from '../gate/policy-in-force.ts';
 import { CallgateError } from '../model/error.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
+import { launcherConversation } from '../state/sessions-launcher.ts';
 import { startProcess, type ProcessEnd, type ProcessUpstream } from '../upstreams/process.ts';
 import type { GateRequest } from './gate-parts.ts';
 import { parseFlags, withHome, type Io } from './terminal.ts';
@@ -34,9 +35,10 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   const config = await loadConfig(request);
   const log = createLogger({ stream: io.stderr, level: config.log.level, format: config.log.format, env: io.env });
   const target = targetOf(flags.rest, flags.values['name'], config, io);
+  const conversation = await launcherConversation(env);
   const holder = await holdPolicy(config, request);
   announce(holder.current, config, log);
-  const parts = { config, holder, home, log, env: io.env };
+  const parts = { config, holder, home, log, env: io.env, conversation };
   try {
     return 'command' in target ? await runProcess(target, parts) : await runServers(target.servers, parts);
   } finally {
