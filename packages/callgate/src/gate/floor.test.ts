@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../model/json.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { createFloor, type Floor } from './floor.ts';
-import { stringsOf } from './strings.ts';
+import { envelopeKeys, stringsOf } from './strings.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'callgate-floor-')));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -235,5 +235,39 @@ describe('the floor', () => {
     expect(floor.mayTouch(bytes, 0, bytes.length)).toBe(true);
     const plain = new TextEncoder().encode('{"a":1,"b":2,"city":"Berlin","unit":"celsius"}');
     expect(floor.mayTouch(plain, 0, plain.length)).toBe(false);
+  });
+});
+
+describe('the envelope that every request of 2026-07-28 carries', () => {
+  const key = 'io.modelcontextprotocol/clientInfo';
+  const judged = (params: JsonObject): readonly string[] => {
+    const scanner = new Scanner();
+    expect(scanner.scan(new TextEncoder().encode(JSON.stringify(params)))).toBeUndefined();
+    return stringsOf(scanner, 0, envelopeKeys(scanner, 0)).map(({ text }) => text);
+  };
+
+  it("has keys that look like paths and are nobody's words", () => {
+    expect(
+      judged({ name: 't', _meta: { [key]: { name: 'x/y' }, 'io.modelcontextprotocol/protocolVersion': 'v' } }),
+    ).toEqual(['name', 't', '_meta', 'name', 'x/y', 'v']);
+  });
+
+  it.each<[string, JsonObject]>([
+    ['in the arguments', { arguments: { [key]: 1 } }],
+    ['in a _meta of the arguments', { arguments: { _meta: { [key]: 1 } } }],
+    ['deeper in _meta', { _meta: { a: { [key]: 1 } } }],
+    ['as a value', { _meta: { a: key } }],
+    ['as the value of itself', { _meta: { [key]: key } }],
+    ['in a list', { _meta: [key] }],
+  ])('the same words %s are judged', (_where, params) => {
+    expect(judged(params)).toContain(key);
+  });
+
+  it('other keys of the same prefix are judged', () => {
+    expect(judged({ _meta: { 'io.modelcontextprotocol/other': 1, [`${key}/../x`]: 1 } })).toEqual([
+      '_meta',
+      'io.modelcontextprotocol/other',
+      `${key}/../x`,
+    ]);
   });
 });
