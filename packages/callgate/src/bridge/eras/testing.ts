@@ -10,7 +10,6 @@ import { CLIENT_CAPABILITIES, CLIENT_INFO, MODERN_REVISION, PROTOCOL_VERSION } f
 export interface Seen {
   readonly id?: Id;
   readonly method?: string;
-  // eslint-disable-next-line -- tests look where they like
   readonly params?: Readonly<Record<string, unknown>> | undefined;
   readonly result?: Readonly<Record<string, unknown>>;
   readonly error?: {
@@ -55,6 +54,10 @@ export class Peer {
 
   oversize(head: string, tail: string, length: number, about?: Id): void {
     this.#events.oversize(Buffer.from(head), Buffer.from(tail), length, about);
+  }
+
+  drain(): void {
+    this.#events.drained();
   }
 
   end(how: string): void {
