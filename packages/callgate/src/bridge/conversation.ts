@@ -56,7 +56,7 @@ export class Conversation implements Exchange, Due {
         this.#judged(about, () => this.#judge.oversize('server', head, tail, length)),
       failed: (id, failure) => this.#judged(undefined, () => this.#judge.failed(id, failure)),
       drained: () => undefined,
-      ended: (how) => this.#over(how),
+      ended: (how) => this.#over(how, false),
     });
   }
 
@@ -75,7 +75,7 @@ export class Conversation implements Exchange, Due {
   }
 
   async close(): Promise<void> {
-    this.#over('was left by its client');
+    this.#over('was left by its client', true);
     await this.#link.close();
   }
 
@@ -119,11 +119,11 @@ export class Conversation implements Exchange, Due {
     this.#books.outcome();
   }
 
-  #over(how: string): void {
+  #over(how: string, isAsked: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#judged(undefined, () => {
-      this.#judge.serverEnded(how);
+      this.#judge.serverEnded(how, isAsked);
       this.#judge.close();
     });
     this.#end.ended(how);

@@ -4,6 +4,8 @@ import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/index.ts';
 import { openEvidence, type Evidence } from '../evidence/wal.ts';
+import { standingRates } from '../gate/admission.ts';
+import { breakerListener } from '../gate/breaker.ts';
 import { pathResolver, type ResolvePath } from '../gate/facts.ts';
 import { createFloor, type Floor } from '../gate/floor.ts';
 import type { JudgeOptions } from '../gate/judge.ts';
@@ -11,6 +13,7 @@ import type { PolicyHolder, PolicyInForce } from '../gate/policy-in-force.ts';
 import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Logger } from '../observe/logger.ts';
+import { openBreakers, type Breakers } from '../state/breakers.ts';
 import type { Io } from './terminal.ts';
 
 /** What a gate stands on: settings that are good, a policy that is held, and where it writes. */
@@ -61,6 +64,8 @@ export function openGate({ config, holder, home, log, env, conversation }: GateR
       evidence,
       limits: () => holder.limits(),
       budgets: () => holder.budgets(),
+      ...breakersOf(config, evidence, log),
+      standing: standingRates(config.limits),
       sessions: () => holder.sessions(),
       ...(conversation === undefined ? {} : { conversation }),
       floor: liveFloor(holder, () => floorOf(config, holder, paths.resolve, env)),
@@ -102,6 +107,20 @@ function reloadListener(log: Logger, evidence: Evidence) {
       log.error(`The changed policy is broken, the one before stays in force. ${describe(error)}`);
     },
   };
+}
+
+/** One set of circuits for all that this process judges; none when both thresholds are 0. */
+function breakersOf({ breaker }: Config, evidence: Evidence, log: Logger): { breakers?: Breakers } {
+  const { transportErrors, toolErrors, window, pause } = breaker;
+  if (transportErrors === 0 && toolErrors === 0) return {};
+  const told = breakerListener({
+    evidence,
+    now: Date.now,
+    mono: microseconds,
+    warn: (message) => log.warn(message),
+  });
+  const limits = { transportErrors, toolErrors, windowUs: window * 1_000_000, pauseUs: pause * 1_000_000 };
+  return { breakers: openBreakers({ limits, random: Math.random, told }) };
 }
 
 /** Changes of policy and the start of a session are synced whatever the durability. */

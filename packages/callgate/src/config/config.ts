@@ -97,6 +97,18 @@ export interface Config {
     readonly depth: number;
     readonly keys: number;
     readonly inFlight: number;
+    /** 0: none. */
+    readonly perMinute: number;
+    readonly toolPerMinute: number;
+    readonly principalPerMinute: number;
+  };
+  readonly breaker: {
+    /** Errors in a row; 0: never. */
+    readonly transportErrors: number;
+    readonly toolErrors: number;
+    /** Seconds. */
+    readonly window: number;
+    readonly pause: number;
   };
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'pretty' | 'json' };
   readonly fail: 'closed' | 'open';

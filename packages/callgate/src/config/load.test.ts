@@ -53,6 +53,13 @@ const FLIPPED: Record<string, [yaml: string, value: (base: string) => unknown]> 
   'limits.depth': ['16', () => 16],
   'limits.keys': ['99', () => 99],
   'limits.inFlight': ['7', () => 7],
+  'limits.perMinute': ['8', () => 8],
+  'limits.toolPerMinute': ['8', () => 8],
+  'limits.principalPerMinute': ['8', () => 8],
+  'breaker.transportErrors': ['0', () => 0],
+  'breaker.toolErrors': ['3', () => 3],
+  'breaker.window': ['30', () => 30],
+  'breaker.pause': ['2', () => 2],
   'log.level': ['debug', () => 'debug'],
   'log.format': ['json', () => 'json'],
   'lists.filter': ['false', () => false],
@@ -209,6 +216,13 @@ describe('locked settings', () => {
       code: 'CG_CONFIG_LOCKED',
       place: { file: join(cwd, 'callgate.yaml'), line: 1 },
     });
+  });
+
+  it.each(['0', '101'])('a limit of 100 a minute is weakened by %s', async (weaker) => {
+    atHome('lock: [limits]\nlimits: { perMinute: 100 }');
+    const [issue] = await issuesOf(load({ CALLGATE_LIMITS__PER_MINUTE: weaker }));
+    expect(issue).toMatchObject({ code: 'CG_CONFIG_LOCKED' });
+    expect((await load({ CALLGATE_LIMITS__PER_MINUTE: '99' })).limits.perMinute).toBe(99);
   });
 
   it('may be made stricter', async () => {

@@ -153,6 +153,15 @@ function assemble(parts: Parts): Config {
       depth: values['limits.depth'] as number,
       keys: values['limits.keys'] as number,
       inFlight: values['limits.inFlight'] as number,
+      perMinute: values['limits.perMinute'] as number,
+      toolPerMinute: values['limits.toolPerMinute'] as number,
+      principalPerMinute: values['limits.principalPerMinute'] as number,
+    },
+    breaker: {
+      transportErrors: values['breaker.transportErrors'] as number,
+      toolErrors: values['breaker.toolErrors'] as number,
+      window: values['breaker.window'] as number,
+      pause: values['breaker.pause'] as number,
     },
     log: {
       level: values['log.level'] as Config['log']['level'],

@@ -22,6 +22,8 @@ interface Whole extends Described {
   readonly max: number;
   readonly fallback: number;
   readonly strictest?: 'lowest';
+  /** 0 stands for no limit at all, the loosest. */
+  readonly zero?: 'none';
 }
 
 /** true or false; `strictest` says which of them is the strict one. */
@@ -107,6 +109,63 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     fallback: 10_000,
     strictest: 'lowest',
     about: 'The most requests that wait for an answer at one time.',
+  },
+  'limits.perMinute': {
+    type: 'whole',
+    min: 0,
+    max: 1_000_000,
+    fallback: 0,
+    strictest: 'lowest',
+    zero: 'none',
+    about:
+      'The most calls of tools, prompts, resources and completions in any minute, of all gates of the home; 0: any.',
+  },
+  'limits.toolPerMinute': {
+    type: 'whole',
+    min: 0,
+    max: 1_000_000,
+    fallback: 0,
+    strictest: 'lowest',
+    zero: 'none',
+    about: 'The same for each tool.',
+  },
+  'limits.principalPerMinute': {
+    type: 'whole',
+    min: 0,
+    max: 1_000_000,
+    fallback: 0,
+    strictest: 'lowest',
+    zero: 'none',
+    about: 'The same for each principal.',
+  },
+  'breaker.transportErrors': {
+    type: 'whole',
+    min: 0,
+    max: 100,
+    fallback: 5,
+    about:
+      'After so many calls in a row that a server (or one tool of it) did not answer, it is given a rest; 0: never.',
+  },
+  'breaker.toolErrors': {
+    type: 'whole',
+    min: 0,
+    max: 100,
+    fallback: 0,
+    about: 'After so many errors in a row of one tool, the tool is given a rest; 0: never.',
+  },
+  'breaker.window': {
+    type: 'whole',
+    min: 1,
+    max: 3600,
+    fallback: 60,
+    about: 'Seconds within which those errors must come; and how long a probe may take.',
+  },
+  'breaker.pause': {
+    type: 'whole',
+    min: 1,
+    max: 3600,
+    fallback: 10,
+    about: 'Seconds of the first rest; those that follow at once are longer.',
   },
   'log.level': {
     type: 'choice',
@@ -277,6 +336,7 @@ export const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   CALLGATE_HOME: 'the home directory',
   CALLGATE_CONFIG: 'a config file in place of ./callgate.yaml, as --config',
+  CALLGATE_SESSION: 'what the conversation is called that this gate belongs to',
   CALLGATE_LONG: 'read by the test suite alone',
 };
 
@@ -303,10 +363,14 @@ export function isAsStrict(setting: Setting, next: Value, base: Value | undefine
         setting.strictest === 'last' && setting.values.indexOf(String(next)) >= setting.values.indexOf(String(base))
       );
     case 'whole':
-      return setting.strictest === 'lowest' && Number(next) <= Number(base);
+      return setting.strictest === 'lowest' && boundOf(setting, next) <= boundOf(setting, base);
     case 'truth':
       return next === setting.strictest;
     case 'text':
       return false;
   }
+}
+
+function boundOf({ zero }: Whole, value: Value | undefined): number {
+  return zero === 'none' && value === 0 ? Number.POSITIVE_INFINITY : Number(value);
 }

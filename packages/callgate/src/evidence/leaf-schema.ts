@@ -186,6 +186,7 @@ function checkFor(type: string, derived: boolean): Check | undefined {
     case 'flood':
     case 'gap':
     case 'trust_change':
+    case 'breaker':
       return event;
     default:
       return undefined;

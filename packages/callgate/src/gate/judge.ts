@@ -9,6 +9,7 @@ import { Returns } from '../protocol/returns.ts';
 import { splice, type Edit } from '../protocol/splice.ts';
 import { readAnnotations } from './annotations.ts';
 import { judgeAnswer, statusOf } from './answers.ts';
+import { entered, noted, notedAnswer, notedEnd } from './breaker.ts';
 import { callOf } from './calls.ts';
 import { giveBack, settleByAnswer, spend } from './charges.ts';
 import { carryOut, isTold } from './duties.ts';
@@ -17,7 +18,7 @@ import { filterList, mergeEdits } from './lists.ts';
 import type { LiveCall } from './live-call.ts';
 import { idTextOf, notJudged, parseId, splitByReturn, tooLarge, wrongForm } from './malformed.ts';
 import type { LinkFailure } from '../upstreams/link.ts';
-import { refusalBytes, refusedByPolicy, refusedByRate } from './refuse.ts';
+import { refusalBytes, refusedByBreaker, refusedByPolicy, refusedByRate } from './refuse.ts';
 import { evidenceFault, newSession } from './session.ts';
 import type { JudgeOptions, Open, Outbox, Session } from './session.ts';
 import { verdictOn, type Verdict } from './verdict.ts';
@@ -72,14 +73,21 @@ export class Judge {
         const text = `Callgate refused the call: its evidence could not be written. ${why}`;
         this.#reply('client', errorAnswer(open.idText, EVIDENCE_UNAVAILABLE, text), id);
         giveBack(this.#session, open);
+        noted(this.#session, open, 'nothing');
         this.#outcome(open, 'denied', 0);
       }
     };
   }
 
-  /** The server has ended: every open request of the client is answered. */
-  serverEnded(how: string): void {
-    for (const open of this.#session.open.client.drain()) {
+  /**
+   * The server has ended: every open request of the client is answered.
+   * @param isAsked it was told to end, because its client is gone
+   */
+  serverEnded(how: string, isAsked = false): void {
+    const lost = this.#session.open.client.drain();
+    if (isAsked) for (const open of lost) noted(this.#session, open, 'nothing');
+    else notedEnd(this.#session, lost);
+    for (const open of lost) {
       this.#lost(open, SERVER_ENDED, `The server "${this.#o.server}" ${how} before it answered.`);
     }
   }
@@ -88,6 +96,7 @@ export class Judge {
   failed(id: Id, failure: LinkFailure): void {
     const open = this.#session.open.client.take(id);
     if (open === undefined) return;
+    noted(this.#session, open, failure.kind === 'transport' ? 'lost' : 'nothing');
     this.#lost(open, failure.code, `The server "${this.#o.server}" ${failure.why}.`, failure.retryAfterMs);
   }
 
@@ -177,6 +186,7 @@ export class Judge {
       }
     }
 
+    if (from === 'client') entered(this.#session, call);
     if (isRequest) this.#await(from, message, bytes, sequence, verdict);
     else {
       this.#noteNotification(from, message);
@@ -204,6 +214,7 @@ export class Judge {
 
   #answerTo(open: Open, from: Sender, message: Message, bytes: Uint8Array, start: number, end: number): void {
     const { tape, record, annotations, lists } = this.#session;
+    if (from === 'server') notedAnswer(this.#session, open, message, () => statusOf(tape, open, message));
     if (open.charge !== undefined) settleByAnswer(this.#session, open, message, statusOf(tape, open, message));
     const edits = judgeAnswer(this.#session, from, open, message, bytes);
     if (isStop(edits)) return this.#refuseAnswer(from, open, edits, message, bytes);
@@ -246,18 +257,23 @@ export class Judge {
     const open = this.#session.open[from].retire(message.cancelled);
     if (open === undefined) return;
     spend(this.#session, open);
-    if (from === 'client') this.#outcome(open, 'cancelled', 0);
+    if (from === 'client') {
+      noted(this.#session, open, 'nothing');
+      this.#outcome(open, 'cancelled', 0);
+    }
   }
 
   #refuse(from: Sender, message: Message, bytes: Uint8Array, call: LiveCall, verdict: Verdict, sequence: number): void {
     if (message.kind !== 'request') return;
-    const { decision, spent } = verdict;
+    const { decision, spent, isHeld = false } = verdict;
     const what = call.tool === undefined ? `"${call.method}"` : `the call of "${call.tool}"`;
     const record = this.#o.evidence.idOf(sequence);
     const refused =
-      spent === undefined
-        ? refusedByPolicy(what, decision, record)
-        : refusedByRate(what, spent.rule, spent.retryAfterMs, record);
+      spent !== undefined
+        ? refusedByRate(what, spent.rule, spent.retryAfterMs, record)
+        : isHeld
+          ? refusedByBreaker(what, decision, record)
+          : refusedByPolicy(what, decision, record);
     const form = {
       toolCall: call.tool !== undefined,
       modern: message.protocolVersion !== undefined,
@@ -305,7 +321,10 @@ export class Judge {
       const open = id === undefined ? undefined : opened[asker].take(id);
       if (open === undefined) return;
       spend(this.#session, open);
-      if (asker === 'client') this.#outcome(open, 'malformed', 0);
+      if (asker === 'client') {
+        noted(this.#session, open, 'nothing');
+        this.#outcome(open, 'malformed', 0);
+      }
       const text = `Callgate refused the answer: ${refusal.message}`;
       return this.#reply(asker, errorAnswer(open.idText, MALFORMED_ANSWER, text, { reason }), id);
     }

@@ -28,6 +28,7 @@ import {
   type PolicyLayer,
 } from '../policy/index.ts';
 import { openDatabase } from '../state/database.ts';
+import { standingRates } from './admission.ts';
 import { pathResolver } from './facts.ts';
 import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
@@ -77,7 +78,7 @@ export async function holdPolicy(config: Config, request: ConfigRequest): Promis
   let sessions: KeptSessions | undefined;
   const load = async (from: Config): Promise<PolicyInForce> => {
     const loaded = await loadWatched(from);
-    if (loaded.policy.usesRates) limits ??= await openLimits(from.home);
+    if (loaded.policy.usesRates || standingRates(from.limits).length > 0) limits ??= await openLimits(from.home);
     if (usesBudgets(loaded.policy)) budgets ??= await openBudgets(from.home);
     if (loaded.policy.usesLabels || loaded.policy.usesHistory) sessions ??= await openSessions(from.home);
     return loaded;

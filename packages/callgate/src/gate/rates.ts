@@ -12,13 +12,14 @@ export interface Spent {
 /** What of a call says which counters it is counted on. */
 export type Counted = Pick<LiveCall, 'server' | 'method' | 'tool' | 'prompt' | 'principal' | 'session' | 'time'>;
 
-/** Counts the call on all limits that its decision names, or on none when one of them is used up. */
+/** Counts the call on all limits that its decision and the settings (`standing`) name, or on none when one of them is used up. */
 export function takeRates(
   session: Session,
   call: LiveCall,
   decision: Decision,
+  standing: readonly RateObligation[] = [],
 ): { readonly decision: Decision; readonly spent: Spent | undefined } {
-  const rates = decision.obligations.filter((o): o is RateObligation => o.kind === 'rate');
+  const rates = [...decision.obligations.filter((o): o is RateObligation => o.kind === 'rate'), ...standing];
   if (rates.length === 0) return { decision, spent: undefined };
   const wanted = rates.map((rate) => {
     const { max, windowMs, burst } = rate;
@@ -28,7 +29,11 @@ export function takeRates(
     const taken = session.options.limits().take(wanted, session.options.now());
     if (taken.ok) return { decision, spent: undefined };
     const { rule } = rates[taken.index] as RateObligation;
-    return { decision, spent: { rule, retryAfterMs: taken.retryAfterMs } };
+    const isStanding = taken.index >= rates.length - standing.length;
+    return {
+      decision: isStanding ? { ...decision, rule } : decision,
+      spent: { rule, retryAfterMs: taken.retryAfterMs },
+    };
   } catch (error) {
     // Only the limit could not be told: what else the policy asks for is still done.
     return { decision: { ...engineFault(session, error), ...besidesOf(decision) }, spent: undefined };

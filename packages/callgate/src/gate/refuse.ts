@@ -1,5 +1,5 @@
 import type { Decision } from '../model/decision.ts';
-import { DEFERRED, DENIED, NEEDS_APPROVAL, RATE_LIMITED } from '../protocol/codes.ts';
+import { CIRCUIT_OPEN, DEFERRED, DENIED, NEEDS_APPROVAL, RATE_LIMITED } from '../protocol/codes.ts';
 import { errorAnswer, toolRefusal } from '../protocol/refusal.ts';
 
 /** Why a call did not go: what the model that made it, and the person behind it, will read. */
@@ -49,6 +49,13 @@ export function refusedByRate(what: string, rule: string, retryAfterMs: number, 
     retryAfterMs,
     text: `Callgate refused ${what}: the limit of rule "${rule}" is spent. Try again in ${secondsOf(retryAfterMs)} s.`,
   };
+}
+
+/** Says that a server, or a tool, is given a rest, and when to try again. */
+export function refusedByBreaker(what: string, decision: Decision, record: string): Refused {
+  const { rule, reason, retryAfterMs = USUAL_RETRY_AFTER_MS } = decision;
+  const text = `Callgate held back ${what} (rule "${rule}"). ${sentence(reason)} Try again in ${secondsOf(retryAfterMs)} s.`;
+  return { code: CIRCUIT_OPEN, rule, record, retryAfterMs, text };
 }
 
 /**

@@ -12,7 +12,7 @@ import { clampEdits, setEdits, Unchangeable, type Place } from './rewrite.ts';
 /** What another policy says about a recorded call. */
 export type Replayed =
   | { readonly kind: 'judged'; readonly effect: Effect; readonly rule: string; readonly reason: string }
-  /** No policy is asked about it: the floor, or what never became a call. */
+  /** No policy is asked about it: the floor, an open circuit, a limit of the settings, or what never became a call. */
   | { readonly kind: 'fixed' }
   /** The policy looks at what the evidence does not hold. */
   | { readonly kind: 'unknown'; readonly why: readonly string[] };
@@ -32,7 +32,7 @@ export interface Replay {
   close(): void;
 }
 
-const FIXED = ['floor:', 'protocol:'];
+const FIXED = ['floor:', 'protocol:', 'breaker:', 'limits.'];
 const DAY_MS = 86_400_000;
 
 /**

@@ -1,11 +1,12 @@
 import type { Annotations } from '../model/call.ts';
-import type { RedactObligation } from '../model/decision.ts';
+import type { RateObligation, RedactObligation } from '../model/decision.ts';
 import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Evidence } from '../evidence/index.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import { Pending, type Id } from '../protocol/correlate.ts';
 import { Scanner } from '../protocol/scan.ts';
+import type { Breaker, Breakers } from '../state/breakers.ts';
 import type { Budgets } from '../state/budgets.ts';
 import type { Limits } from '../state/limits.ts';
 import type { Sessions } from '../state/sessions.ts';
@@ -41,6 +42,10 @@ export interface JudgeOptions {
   sessions(): Sessions;
   /** What the session is known by below its principal, where somebody vouches for it (see state/sessions.ts). */
   readonly conversation?: string;
+  /** Circuit breakers of the process; none: nothing is kept from a server that fails. */
+  readonly breakers?: Breakers;
+  /** Limits of the settings, for every operation besides those of the policy. */
+  readonly standing?: readonly RateObligation[];
   readonly floor: Floor;
   /** Shared with the floor. */
   readonly paths: PathResolver;
@@ -94,6 +99,8 @@ export interface Session {
   readonly tasks: Tasks;
   /** What calls have set aside of budgets that wait for their retry. */
   readonly waiting: Waiting;
+  /** The circuits of this server. */
+  readonly breaker: Breaker | undefined;
   readonly memory: Memory;
   readonly lists: Lists;
   /** What the server, where it is trusted, claims about its tools. */
@@ -110,6 +117,7 @@ export function newSession(options: JudgeOptions): Session {
     open: { client: new Pending<Open>(options.inFlight), server: new Pending<Open>(options.inFlight) },
     tasks: new Tasks(),
     waiting: new Waiting(),
+    breaker: options.breakers?.of(options.server),
     memory: new HomeMemory(options),
     lists: new Lists(),
     annotations: new Map(),

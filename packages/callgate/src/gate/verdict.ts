@@ -2,6 +2,8 @@ import type { Decision, RedactObligation } from '../model/decision.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Edit } from '../protocol/splice.ts';
+import { standingOn } from './admission.ts';
+import { heldBack } from './breaker.ts';
 import { charge, giveBack, type Charge } from './charges.ts';
 import { barred, remember } from './duties.ts';
 import { argumentEdits, callAsEdited } from './edits.ts';
@@ -11,7 +13,7 @@ import type { LiveCall } from './live-call.ts';
 import { redactionsOn } from './obligations.ts';
 import { takeRates, type Spent } from './rates.ts';
 import type { Session } from './session.ts';
-import { stringsOf } from './strings.ts';
+import { envelopeKeys, stringsOf } from './strings.ts';
 
 /** What was decided about a request or notification, before it is worded. */
 export interface Verdict {
@@ -19,12 +21,14 @@ export interface Verdict {
   readonly edits: readonly Edit[];
   readonly redactResult: readonly RedactObligation[] | undefined;
   readonly spent: Spent | undefined;
+  /** A circuit is open: the decision says which, and until when. */
+  readonly isHeld?: boolean;
   /** What it has set aside of budgets, until its outcome is known. */
   readonly charge: Charge | undefined;
 }
 
 /**
- * Floor, then policy, then limits, changes of the arguments, and budgets; then what the session keeps of it. Whatever goes
+ * Floor, then policy, then circuit breakers, limits, changes of the arguments, and budgets; then what the session keeps of it. Whatever goes
  * wrong on the way is a denial (or the logged fail-open).
  */
 export function verdictOn(session: Session, call: LiveCall, message: Message, bytes: Uint8Array): Verdict {
@@ -42,12 +46,17 @@ function judged(session: Session, call: LiveCall, message: Message, bytes: Uint8
   if (floor !== undefined) return decided(floor);
 
   const first = decide(session, session.options.policy(), call);
-  if (first.effect !== 'allow' || first.obligations.length === 0) return decided(first);
-  const kept = besidesOf(first);
-  const bar = barred(first);
-  if (bar !== undefined) return decided({ ...bar, ...kept });
+  if (first.effect !== 'allow') return decided(first);
+  const isFree = first.obligations.length === 0;
+  const bar = isFree ? undefined : barred(first);
+  if (bar !== undefined) return decided({ ...bar, ...besidesOf(first) });
+  const resting = heldBack(session, call, first);
+  if (resting !== undefined) return { ...decided(resting), isHeld: true };
 
-  const { decision: counted, spent } = takeRates(session, call, first);
+  const standing = standingOn(session, call);
+  if (isFree && standing.length === 0) return decided(first);
+  const kept = besidesOf(first);
+  const { decision: counted, spent } = takeRates(session, call, first, standing);
   if (counted.effect !== 'allow' || spent !== undefined) return { ...decided(counted), spent };
 
   const edits = argumentEdits(session, message, first);
@@ -71,10 +80,16 @@ function floorHit(session: Session, call: LiveCall, message: Message, bytes: Uin
   if (call.direction !== 'call' || message.params < 0) return undefined;
   const { tape } = session;
   const { floor } = session.options;
-  if (!floor.mayTouch(bytes, tape.starts[message.params] as number, tape.ends[message.params] as number)) {
-    return undefined;
+  const { params } = message;
+  const envelope = envelopeKeys(tape, params);
+  let from = tape.starts[params] as number;
+  let mayTouch = false;
+  for (const key of envelope) {
+    mayTouch ||= floor.mayTouch(bytes, from, tape.starts[key] as number);
+    from = tape.ends[key] as number;
   }
-  const hit = floor.judge(stringsOf(tape, message.params));
+  if (!mayTouch && !floor.mayTouch(bytes, from, tape.ends[params] as number)) return undefined;
+  const hit = floor.judge(stringsOf(tape, params, envelope));
   return hit === undefined ? undefined : denial(hit.id, hit.reason);
 }
 

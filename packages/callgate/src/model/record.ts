@@ -51,9 +51,9 @@ export interface OutcomeRecord {
   readonly redactions?: number;
 }
 
-/** Anything else worth a leaf: policy changes, starts and stops, floods counted together. */
+/** Anything else worth a leaf: policy changes, starts and stops, floods counted together, circuits that open and close. */
 export interface EventRecord {
-  readonly type: 'policy_change' | 'session' | 'flood' | 'gap' | 'trust_change';
+  readonly type: 'policy_change' | 'session' | 'flood' | 'gap' | 'trust_change' | 'breaker';
   readonly time: number;
   readonly mono: number;
   readonly detail: { readonly [key: string]: string | number | boolean };

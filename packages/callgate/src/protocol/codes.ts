@@ -22,3 +22,5 @@ export const EVIDENCE_UNAVAILABLE = -31007;
 export const METHOD_REFUSED = -31008;
 /** A rule puts it off; `data.retryAfterMs` says until when. */
 export const DEFERRED = -31009;
+/** The server, or the tool, failed too often in a row; `data.retryAfterMs` says until when nothing is asked of it. */
+export const CIRCUIT_OPEN = -31010;

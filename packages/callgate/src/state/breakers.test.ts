@@ -30,17 +30,17 @@ function bench(limits: Partial<BreakerLimits> = {}, mostTools?: number) {
     get now() {
       return now;
     },
-    pass(us: number) {
+    pass: (us: number): void => {
       now += us;
     },
     call,
-    calls(ending: Ending, tool: string | undefined = 'a', times = 1) {
+    calls: (ending: Ending, tool: string | undefined = 'a', times = 1): void => {
       for (let at = 0; at < times; at++) {
         now++;
         call(tool)?.(ending);
       }
     },
-    shutBy(tool: string | undefined = 'a') {
+    shutBy: (tool: string | undefined = 'a') => {
       const shut = breaker.shut(tool, now);
       return shut === undefined ? undefined : [shut.tool, Math.round(shut.waitUs / S)];
     },
@@ -54,7 +54,7 @@ describe('the breaker of a server', () => {
     calls('lost', 'a', 2);
     expect(shutBy()).toBeUndefined();
     calls('lost', 'b');
-    expect([shutBy('a'), shutBy('c'), shutBy(undefined)]).toEqual(Array(3).fill([undefined, 10]));
+    expect([shutBy('a'), shutBy('c'), shutBy(undefined)]).toEqual(Array.from({ length: 3 }, () => [undefined, 10]));
     expect(told).toMatchObject([{ server: 'fx', tool: undefined, to: 'open', cause: 'transport', pauseUs: 10 * S }]);
   });
 

@@ -81,7 +81,9 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
     if (toClient.isFull) upstream.stdout.pause();
   });
 
+  let isAsked = false;
   void clientEnded.then(async () => {
+    isAsked = true;
     fromClient.end(clientSink);
     releaseCalls(session);
     await toServer.flushed();
@@ -92,7 +94,7 @@ export async function runStdio(options: StdioOptions): Promise<ProcessEnd> {
 
   const end = await upstream.ended;
   fromServer.end(serverSink);
-  judge.serverEnded(describeEnd(end));
+  judge.serverEnded(describeEnd(end), isAsked);
   judge.close();
   toClient.release();
   clearTimeout(session.outcomesDue);
