@@ -6,6 +6,7 @@ import { mergeServers, type MergedExchange } from '../bridge/merge/index.ts';
 import { Servers, type ServerHealth } from '../bridge/servers.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Principal } from '../model/principal.ts';
+import { Scanner } from '../protocol/scan.ts';
 import { microseconds, type Gate, type GateRequest } from './gate-parts.ts';
 import { VERSION } from './version.ts';
 
@@ -53,6 +54,8 @@ export function gateServers(
     warn: (message) => log.warn(message),
   });
   const { names } = servers;
+  // One message is read at a time: what all clients read with is shared.
+  const scanner = new Scanner(config.limits);
   const converse = (server: string, { principal, era }: Wish, end: ClientEnd, transport: string): Exchange =>
     new Conversation({
       ...gate.judging,
@@ -73,6 +76,7 @@ export function gateServers(
       naming: config.serve.names,
       serverInfo: { name: 'callgate', version: VERSION },
       messageLimits: config.limits,
+      scanner,
       clock: { now: Date.now, after },
       log: { info: (message) => log.info(message), warn: (message) => log.warn(message) },
       sha256: (text) => createHash('sha256').update(text).digest('hex'),

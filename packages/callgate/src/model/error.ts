@@ -26,3 +26,8 @@ export class CallgateError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** The same as a clause of another sentence: without its full stop. */
+export function clauseOf(thrown: unknown): string {
+  return messageOf(thrown).replace(/\.$/, '');
+}

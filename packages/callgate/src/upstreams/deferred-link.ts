@@ -1,4 +1,4 @@
-import { messageOf } from '../model/error.ts';
+import { clauseOf } from '../model/error.ts';
 import type { Link, LinkEvents, OpenLink } from './link.ts';
 
 /** What may be sent before it is known where to. */
@@ -21,7 +21,7 @@ export function deferredLink(chosen: Promise<OpenLink>, events: LinkEvents): Lin
       waiting = [];
     },
     (error: unknown) => {
-      if (!isClosed) events.ended(messageOf(error));
+      if (!isClosed) events.ended(`cannot be reached: ${clauseOf(error)}`);
       isClosed = true;
     },
   );

@@ -1,4 +1,4 @@
-import { messageOf } from '../model/error.ts';
+import { clauseOf } from '../model/error.ts';
 import { LineFramer } from '../protocol/frame.ts';
 import { oneLine } from '../protocol/one-line.ts';
 import type { Link, LinkEvents } from './link.ts';
@@ -31,7 +31,7 @@ class StdioLink implements Link {
     this.#starting = options.start().then(
       (upstream) => this.#started(upstream, options.maxMessageBytes),
       (error: unknown) => {
-        this.#over(`could not be started: ${messageOf(error)}`);
+        this.#over(`could not be started: ${clauseOf(error)}`);
         return undefined;
       },
     );
