@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -8,20 +7,20 @@ import { type Message, readMessage, type Refusal } from '../../protocol/message.
 import { cancelOf } from '../../protocol/renumber.ts';
 import { Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
-import { Admission, type NoRoom, type Ticket, type Visitor } from './admission.ts';
+import { Admission, type Ticket, type Visitor } from './admission.ts';
 import type { Call, Client, Hall } from './call.ts';
 import { eraOf, initializeMisfitOf, isKnownLegacy, isModern, type Misfit, misfitOf, mismatch } from './envelope.ts';
 import { blankLineEnds } from './event-stream.ts';
+import { Guests } from './guests.ts';
 import { type Guard, makeGuard, PREFLIGHT } from './guard.ts';
 import { accepted, type Head, readHead } from './head.ts';
-import { LegacySession } from './legacy-session.ts';
-import { ModernClient } from './modern-client.ts';
+import type { LegacySession } from './legacy-session.ts';
 import { DEFAULT_LIMITS, type HttpLimits, type HttpOptions } from './options.ts';
 import { challenged, full, noServer, notAllowed, refuse } from './refusals.ts';
 import { INTERNAL_ERROR, type Reply, sendNothing, sendRefusal } from './reply.ts';
 import { pathOf, routeOf } from './routes.ts';
 import type { SessionClient } from './session-client.ts';
-import { SseSession } from './sse-session.ts';
+import type { SseSession } from './sse-session.ts';
 import { readBody } from './upload.ts';
 
 const SWEEP_MS = 1000;
@@ -54,10 +53,7 @@ export class Door {
   readonly #guard: Guard;
   readonly #scanner: Scanner;
   readonly #hall: Hall;
-  readonly #sessions = new Map<string, LegacySession>();
-  /** Modern conversations: by principal, then by server. */
-  readonly #shares = new Map<string, Map<string | undefined, ModernClient>>();
-  readonly #sseSessions = new Map<string, SseSession>();
+  readonly #guests: Guests;
   readonly #sweep: NodeJS.Timeout;
   #isClosing = false;
 
@@ -77,20 +73,15 @@ export class Door {
       mono: () => options.mono?.() ?? performance.now(),
       warn: (message) => options.warn(message),
     };
+    this.#guests = new Guests(this.#hall, (opening) => options.open(opening));
     this.#sweep = setInterval(() => this.#tend(), SWEEP_MS);
     this.#sweep.unref();
   }
 
   load(): Load {
-    let shares = 0;
-    for (const byServer of this.#shares.values()) shares += byServer.size;
     const { streams, admission } = this.#hall;
-    return {
-      sessions: this.#sessions.size + this.#sseSessions.size,
-      shares,
-      streams: streams.size,
-      principals: admission.visitors,
-    };
+    const { sessions, shares } = this.#guests;
+    return { sessions, shares, streams: streams.size, principals: admission.visitors };
   }
 
   /** Takes one request. What it holds is checked from the outside in, and nothing of the body is read before it is known who asks. */
@@ -189,7 +180,7 @@ export class Door {
       if (misfit !== undefined) return this.#malformed(arrival, misfit);
       // Hanging up cancels; a note could only mean one of many that share an id.
       if (message.cancelled !== undefined) return sendNothing(reply, 202);
-      const client = this.#shareOf(arrival);
+      const client = this.#guests.share(arrival) ?? this.#guests.openShare(arrival);
       if (client === undefined) return noServer(reply);
       if (message.kind !== 'request') return this.#forward(client, arrival, body);
       const problem = client.paramHeaders.problem(this.#scanner, message, head);
@@ -205,7 +196,7 @@ export class Door {
     if (message.method === 'initialize' && message.kind === 'request') {
       const misfit = initializeMisfitOf(this.#scanner, message, head);
       if (misfit !== undefined) return this.#malformed(arrival, misfit);
-      const session = this.#openSession(arrival);
+      const session = this.#guests.openSession(arrival);
       if (typeof session === 'string') return full(reply, session, this.#idText(message.idStart, message.idEnd));
       if (session === undefined) return noServer(reply);
       arrival.call = session.begin(reply, arrival.ticket, this.#scanner, message, 0, body.length);
@@ -244,11 +235,9 @@ export class Door {
   }
 
   #malformed(arrival: Arrival, refusal: Refusal | Misfit): void {
-    const { reply, head, visitor, server } = arrival;
+    const { reply, head } = arrival;
     const { idText, code, message } = refusal;
-    const session = head.session === undefined ? undefined : this.#sessions.get(head.session);
-    const isTheirs = session !== undefined && session.visitor === visitor && session.server === server;
-    const client = arrival.sse ?? (isTheirs ? session : this.#shares.get(visitor.key)?.get(server));
+    const client = arrival.sse ?? this.#guests.session(head.session, arrival) ?? this.#guests.share(arrival);
     client?.exchange?.malformed(refusal);
     const data = 'data' in refusal && refusal.data !== undefined ? { data: refusal.data } : {};
     sendRefusal(reply, { status: 400, code, message, idText, ...data });
@@ -276,28 +265,22 @@ export class Door {
   }
 
   #getSse(arrival: Arrival): void {
-    const { reply, head, ticket, visitor, server, principal } = arrival;
-    const { admission } = this.#hall;
+    const { reply, head, ticket } = arrival;
     if (!accepted(head.accept ?? '*/*').stream) return refuse(reply, 406, 'Accept must allow text/event-stream.');
-    const noRoom = admission.asStream(ticket) ?? admission.openSession(visitor);
+    const noRoom = this.#hall.admission.asStream(ticket);
     if (noRoom !== undefined) return full(reply, noRoom);
-    const id = newSessionId();
-    const session = new SseSession(this.#hall, visitor, server, () => {
-      this.#sseSessions.delete(id);
-      admission.closeSession(visitor);
-    });
-    this.#openFor(session, principal);
-    if (session.exchange === undefined || session.hasEnded) return noServer(reply);
-    this.#sseSessions.set(id, session);
-    reply.once('close', () => session.close());
-    session.start(reply, `/messages?sessionId=${id}`);
+    const opened = this.#guests.openSse(arrival);
+    if (typeof opened === 'string') return full(reply, opened);
+    if (opened === undefined) return noServer(reply);
+    reply.once('close', () => opened.session.close());
+    opened.session.start(reply, `/messages?sessionId=${opened.id}`);
   }
 
   #postSse(request: IncomingMessage, arrival: Arrival): void {
     if (request.method !== 'POST') return notAllowed(arrival.reply, 'POST');
     const id = new URLSearchParams((request.url ?? '').slice('/messages'.length)).get('sessionId');
-    const session = this.#sseSessions.get(id ?? '');
-    if (session === undefined || session.visitor !== arrival.visitor) {
+    const session = this.#guests.sseSession(id, arrival.visitor);
+    if (session === undefined) {
       return refuse(arrival.reply, 404, 'There is no such session; open /sse first.', true);
     }
     arrival.sse = session;
@@ -306,14 +289,13 @@ export class Door {
 
   /** The session a request names, if it is this principal's and this server's; else the request is answered. */
   #sessionOf(arrival: Arrival): LegacySession | undefined {
-    const { head, reply, visitor, server } = arrival;
+    const { head, reply } = arrival;
     if (head.session === undefined) {
       refuse(reply, 400, 'The field Mcp-Session-Id is missing; begin with initialize.');
       return undefined;
     }
-    const session = this.#sessions.get(head.session);
-    // Another's session is no other answer than none: ids are not to be found by trying.
-    if (session === undefined || session.visitor !== visitor || session.server !== server || session.hasEnded) {
+    const session = this.#guests.session(head.session, arrival);
+    if (session === undefined) {
       refuse(reply, 404, 'There is no such session; begin with initialize.');
       return undefined;
     }
@@ -322,55 +304,6 @@ export class Door {
       return undefined;
     }
     return session;
-  }
-
-  #openSession(arrival: Arrival): LegacySession | NoRoom | undefined {
-    const { admission } = this.#hall;
-    const { visitor, server, principal } = arrival;
-    const noRoom = admission.openSession(visitor);
-    if (noRoom !== undefined) return noRoom;
-    const id = newSessionId();
-    const session = new LegacySession(this.#hall, visitor, server, id, () => {
-      this.#sessions.delete(id);
-      admission.closeSession(visitor);
-    });
-    this.#openFor(session, principal);
-    if (session.exchange === undefined || session.hasEnded) return undefined;
-    this.#sessions.set(id, session);
-    return session;
-  }
-
-  /** Opens what a session talks to; ends the session when there is none. */
-  #openFor(session: LegacySession | SseSession, principal: Principal): void {
-    const { server } = session;
-    try {
-      session.exchange = this.#options.open({ server, principal, era: 'legacy', end: session, session: newName() });
-    } finally {
-      if (session.exchange === undefined) session.ended('is unknown');
-    }
-  }
-
-  #shareOf(arrival: Arrival): ModernClient | undefined {
-    const { visitor, server, principal } = arrival;
-    const mine = this.#shares.get(visitor.key);
-    const known = mine?.get(server);
-    if (known !== undefined) return known;
-    const share = new ModernClient(this.#hall, visitor, server, () => {
-      const all = this.#shares.get(visitor.key);
-      if (all?.get(server) !== share) return;
-      all.delete(server);
-      if (all.size === 0) this.#shares.delete(visitor.key);
-      visitor.shares--;
-      this.#hall.admission.forget(visitor);
-    });
-    const exchange = this.#options.open({ server, principal, era: 'modern', end: share, session: newName() });
-    if (exchange === undefined || share.hasEnded) return undefined;
-    share.exchange = exchange;
-    visitor.shares++;
-    const all = mine ?? new Map<string | undefined, ModernClient>();
-    if (mine === undefined) this.#shares.set(visitor.key, all);
-    all.set(server, share);
-    return share;
   }
 
   #health(request: IncomingMessage, reply: Reply, path: string): void {
@@ -402,19 +335,13 @@ export class Door {
       if (!stream.isOpen) this.#hall.streams.delete(stream);
       else if (now - stream.lastWrite >= keepAliveMs) stream.keepAlive(now);
     }
-    const since = now - sessionIdleMs;
-    for (const session of this.#sessions.values()) if (session.isIdle(since)) session.close();
-    for (const byServer of this.#shares.values()) {
-      for (const share of byServer.values()) if (share.lastUsed < since && share.calls.size === 0) share.close();
-    }
+    this.#guests.endIdle(now - sessionIdleMs);
   }
 
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#sweep);
-    for (const session of this.#sessions.values()) session.close();
-    for (const session of this.#sseSessions.values()) session.close();
-    for (const byServer of this.#shares.values()) for (const share of byServer.values()) share.close();
+    this.#guests.close();
     for (const stream of this.#hall.streams) stream.end();
     await Promise.all(this.#hall.closing);
   }
@@ -433,14 +360,4 @@ export class Door {
 function certificateOf(socket: Socket): ReturnType<TLSSocket['getPeerCertificate']> | undefined {
   const { authorized, getPeerCertificate } = socket as Partial<TLSSocket>;
   return authorized === true && getPeerCertificate !== undefined ? getPeerCertificate.call(socket) : undefined;
-}
-
-/** Not to be guessed, and visible ASCII (2025-11-25, basic/transports, "Session management"). */
-function newSessionId(): string {
-  return randomBytes(24).toString('base64url');
-}
-
-/** Names a conversation in records. */
-function newName(): string {
-  return randomBytes(12).toString('base64url');
 }
