@@ -161,6 +161,18 @@ it('fails the call when the client answers with an error, and asks it nothing mo
   expect(peer.sent.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
 });
 
+it('does not ask the second question when the first is denied on its way to the client', async () => {
+  const { send, ear } = await begun(({ id, method }) =>
+    method === 'tools/call' ? required(id, { a: form, b: form }) : undefined,
+  );
+  ear.onMessage = ({ id, method }) => method !== undefined && send({ id, error: { code: -31001, message: 'denied' } });
+  send(call);
+  await settled();
+  expect(ear.told('elicitation/create')).toHaveLength(1);
+  expect(ear.told('notifications/cancelled')).toEqual([]);
+  expect(ear.answer(1)?.error?.code).toBe(-31001);
+});
+
 it('asks nothing more when the client gives the call up', async () => {
   const { send, ear, ids, peer } = await asked();
   send({ id: ids[0], result: { action: 'accept' } });

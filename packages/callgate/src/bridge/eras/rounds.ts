@@ -27,12 +27,21 @@ export interface OpenCall {
 
 /** What the client is being asked for one call. */
 interface Questions {
-  /** The key the server gave, and the answer when it has come, by the id of the request to the client. */
-  readonly open: Map<Id, { readonly key: string; answer: Uint8Array | undefined }>;
+  /** By the id of the request to the client. */
+  readonly open: Map<Id, Question>;
   left: number;
   /** JSON text that goes back as it came. */
   readonly state: Uint8Array | undefined;
   readonly until: number;
+}
+
+interface Question {
+  /** The one the server gave. */
+  readonly key: string;
+  /** The request, until it is sent. */
+  line: Uint8Array | undefined;
+  /** JSON text, when it has come. */
+  answer: Uint8Array | undefined;
 }
 
 export interface RoundsOptions {
@@ -82,7 +91,6 @@ export class Rounds {
       state: state < 0 ? undefined : rawAt(tape, state).slice(),
       until: clock.now() + limits.answerMs,
     };
-    const lines: Uint8Array[] = [];
     for (const key of members(tape, requests)) {
       if (questions.left >= limits.asks) return this.#fail(call, TOO_MANY_QUESTIONS);
       const method = textMember(tape, key + 1, 'method');
@@ -91,16 +99,22 @@ export class Rounds {
       const missing = lacking(this.#o.capabilities(), method, tape, params);
       if (missing !== undefined) return this.#lacks(call, missing);
       const id = this.#o.freshId();
-      questions.open.set(id, { key: stringAt(tape, key), answer: undefined });
+      const line = requestLine(idText(id), method, this.#params(tape, method, params));
+      questions.open.set(id, { key: stringAt(tape, key), line, answer: undefined });
       questions.left++;
-      lines.push(requestLine(idText(id), method, this.#params(tape, method, params)));
     }
     // Neither a question nor a state: then a retry would be the same call, for ever.
     if (questions.left === 0 && questions.state === undefined) return this.#fail(call, UNREADABLE_QUESTION);
     call.questions = questions;
     if (questions.left === 0) return this.#again(call, questions);
     for (const id of questions.open.keys()) this.#asked.set(id, call);
-    for (const line of lines) this.#o.teller.message(line, call.client);
+    for (const question of questions.open.values()) {
+      // One that is denied on the way ends the call at once.
+      if (call.questions !== questions) return;
+      const line = question.line as Uint8Array;
+      question.line = undefined;
+      this.#o.teller.message(line, call.client);
+    }
   }
 
   /** The client answers something; the tape holds it. What it was not asked is dropped. */
@@ -125,8 +139,8 @@ export class Rounds {
 
   /** The client gave the call up: it need not answer. */
   callOff(call: OpenCall): void {
-    for (const [id, { answer }] of call.questions?.open ?? []) {
-      if (!this.#asked.delete(id) || answer !== undefined) continue;
+    for (const [id, { answer, line }] of call.questions?.open ?? []) {
+      if (!this.#asked.delete(id) || answer !== undefined || line !== undefined) continue;
       this.#o.teller.message(cancelLine(id, 'The call it was asked for is over.'), call.client);
     }
     call.questions = undefined;

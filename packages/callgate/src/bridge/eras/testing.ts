@@ -130,7 +130,7 @@ export class Ear implements LinkEvents {
   early = 0;
   isSending = false;
   /** Answers what the server asks, if set. */
-  onMessage: ((message: Seen) => void) | undefined;
+  onMessage: ((message: Seen) => unknown) | undefined;
 
   message(bytes: Uint8Array, start: number, end: number, about: Id | undefined): void {
     if (this.isSending) this.early++;
