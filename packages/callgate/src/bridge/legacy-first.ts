@@ -32,13 +32,16 @@ export function legacyFirst(
         else void before.close();
         return open;
       });
-    const other = deferredLink(
-      instead.then((open) => open ?? (() => before)),
+    // The request goes first, before whatever the client has sent meanwhile.
+    const again: (open: OpenLink) => OpenLink = (open) => (told) => {
+      const other = open(told);
+      if (request !== undefined && !isClosed) other.send(request, 0, request.length);
+      return other;
+    };
+    link = deferredLink(
+      instead.then((open) => (open === undefined ? () => before : again(open))),
       events,
     );
-    link = other;
-    if (request !== undefined)
-      void instead.then((open) => open !== undefined && !isClosed && other.send(request, 0, request.length));
   };
   const isFirst = (id: Id | undefined): boolean => !isDecided && first !== undefined && id === first.id;
 
