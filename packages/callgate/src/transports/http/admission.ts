@@ -7,6 +7,8 @@ export interface Visitor {
   requests: number;
   sessions: number;
   streams: number;
+  /** Bytes of bodies on their way in. */
+  uploading: number;
   /** Conversations of modern requests, by server. */
   shares: number;
 }
@@ -18,6 +20,8 @@ export type NoRoom = 'principal' | 'all';
 export interface Ticket {
   readonly visitor: Visitor;
   kind: 'request' | 'stream' | 'none';
+  /** Bytes of its body, while it is on its way in. */
+  held: number;
   isAnswered: boolean;
   isClosed: boolean;
 }
@@ -40,6 +44,7 @@ export class Admission {
   readonly #visitors = new Map<string, Visitor>();
   #requests = 0;
   #sessions = 0;
+  #uploading = 0;
 
   constructor(limits: HttpLimits) {
     this.#limits = limits;
@@ -54,7 +59,7 @@ export class Admission {
     const key = keyOf(principal);
     const known = this.#visitors.get(key);
     if (known !== undefined) return known;
-    const visitor: Visitor = { key, requests: 0, sessions: 0, streams: 0, shares: 0 };
+    const visitor: Visitor = { key, requests: 0, sessions: 0, streams: 0, uploading: 0, shares: 0 };
     this.#visitors.set(key, visitor);
     return visitor;
   }
@@ -64,7 +69,7 @@ export class Admission {
     if (visitor.requests >= this.#limits.inFlightPerPrincipal) return 'principal';
     this.#requests++;
     visitor.requests++;
-    return { visitor, kind: 'request', isAnswered: true, isClosed: false };
+    return { visitor, kind: 'request', held: 0, isAnswered: true, isClosed: false };
   }
 
   /** The request is a stream that stays open. Changes nothing when there is no room for it. */
@@ -78,6 +83,24 @@ export class Admission {
     ticket.kind = 'stream';
     visitor.streams++;
     return undefined;
+  }
+
+  /** Makes room for so many bytes more of a request's body; false when there is none. */
+  hold(ticket: Ticket, bytes: number): boolean {
+    const { visitor } = ticket;
+    const most = this.#limits.uploadBytes;
+    if (this.#uploading + bytes > most || visitor.uploading + bytes > most / 2) return false;
+    this.#uploading += bytes;
+    visitor.uploading += bytes;
+    ticket.held += bytes;
+    return true;
+  }
+
+  /** The body is here, or will not come. */
+  letGo(ticket: Ticket): void {
+    this.#uploading -= ticket.held;
+    ticket.visitor.uploading -= ticket.held;
+    ticket.held = 0;
   }
 
   /** Gives the place back if nothing of the request is left. */

@@ -148,6 +148,7 @@ export class Door {
   #left(arrival: Arrival): void {
     const { call, ticket } = arrival;
     ticket.isClosed = true;
+    this.#hall.admission.letGo(ticket);
     if (call !== undefined && !ticket.isAnswered) {
       try {
         call.client.hungUp(call);
@@ -159,11 +160,15 @@ export class Door {
   }
 
   #post(request: IncomingMessage, arrival: Arrival): void {
-    readBody(request, arrival.reply, arrival.head, this.limits.bodyBytes, arrival.sse === undefined, (body) => {
+    const { admission } = this.#hall;
+    const { reply, head, ticket, sse } = arrival;
+    const hold = (bytes: number): boolean => admission.hold(ticket, bytes);
+    readBody(request, reply, head, this.limits.bodyBytes, sse === undefined, hold, (body) => {
+      admission.letGo(ticket);
       try {
         this.#message(arrival, body);
       } catch (error) {
-        this.#failed(arrival.reply, error);
+        this.#failed(reply, error);
       }
     });
   }

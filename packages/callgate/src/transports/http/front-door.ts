@@ -61,6 +61,7 @@ export async function serveHttp(options: HttpOptions): Promise<FrontDoor> {
         minVersion: 'TLSv1.2',
       })) as unknown as Server;
   server.maxConnections = door.limits.connections;
+  server.timeout = door.limits.stalledMs;
   server.on('request', (request: IncomingMessage, reply: Reply) => door.take(request, reply));
   // A client that waits for "100 Continue" gets it only when its head was found good.
   server.on('checkContinue', (request: IncomingMessage, reply: Reply) => door.take(request, reply));

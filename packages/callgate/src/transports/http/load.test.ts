@@ -1,5 +1,5 @@
 import { Agent, request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import type { HttpOptions } from './options.ts';
 import { call, eventually, initialize, modern, open, send, type TestDoor, testDoor } from './testing.ts';
@@ -33,6 +33,34 @@ it('lets a principal have so much in flight, and everybody so much', async () =>
   first!.hangUp();
   await eventually(() => at.exchanges[0]!.received.length === 3, 'the cancellation');
   expect((await send(at, modern('tools/list'))).status).toBe(200);
+});
+
+it('holds only so much of bodies that are on their way in', async () => {
+  const at = await door({ limits: { uploadBytes: 20_000 } });
+  const begin = (as: string): Socket => {
+    const socket = connect(at.door.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(
+      `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${as}\r\nContent-Type: application/json\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(9000)}`,
+    );
+    return socket;
+  };
+  const one = begin('alice');
+  await eventually(() => at.door.load().principals === 1, 'the upload');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const large = modern('tools/call', { name: 'echo', pad: 'x'.repeat(5000) });
+  expect((await send(at, large)).status).toBe(503);
+  expect((await send(at, { ...large, as: 'bob' })).status).toBe(200);
+  one.destroy();
+  await eventually(() => at.door.load().principals === 1, 'the upload is gone');
+  expect((await send(at, large)).status).toBe(200);
+});
+
+it('cuts connections on which nothing moves', async () => {
+  const at = await door({ limits: { stalledMs: 100 } });
+  const answer = send(at, modern('tools/call', { name: 'never' }));
+  await expect(answer).rejects.toThrow('socket hang up');
+  await eventually(() => at.exchanges[0]!.received.length === 2, 'the cancellation');
 });
 
 it('puts off what an exchange has no room for', async () => {

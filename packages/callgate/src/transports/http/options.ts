@@ -41,6 +41,8 @@ export interface Health {
 /** Bounds; see DEFAULT_LIMITS. */
 export interface HttpLimits {
   readonly bodyBytes: number;
+  /** Of all bodies that are on their way in; one principal has half of it. */
+  readonly uploadBytes: number;
   /** Bounds of one message; as the judge's. */
   readonly depth: number;
   readonly keys: number;
@@ -49,6 +51,8 @@ export interface HttpLimits {
   /** A whole request, head and body, must be here in this time. */
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  /** A connection on which nothing moves for so long is cut: its client does not read. */
+  readonly stalledMs: number;
   readonly connections: number;
   readonly inFlight: number;
   readonly inFlightPerPrincipal: number;
@@ -71,12 +75,14 @@ export interface HttpLimits {
 
 export const DEFAULT_LIMITS: HttpLimits = {
   bodyBytes: 10 << 20,
+  uploadBytes: 256 << 20,
   depth: 128,
   keys: 100_000,
   headerBytes: 16 << 10,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000,
+  stalledMs: 120_000,
   connections: 10_000,
   inFlight: 4096,
   inFlightPerPrincipal: 1024,

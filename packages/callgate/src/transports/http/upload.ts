@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { accepted, type Head, isJson } from './head.ts';
-import { refuse, tooLarge } from './refusals.ts';
+import { full, refuse, tooLarge } from './refusals.ts';
 import type { Reply } from './reply.ts';
 
 /**
  * Reads the body of a POST, after its head was found to promise what can be read: JSON, plain, and not too much.
  * @param wantsBoth whether the client must take JSON as well as a stream
+ * @param hold makes room for bytes; false when there is none
  * @param done gets the whole body; not called when the request was refused or broke off
  */
 export function readBody(
@@ -14,6 +15,7 @@ export function readBody(
   head: Head,
   mostBytes: number,
   wantsBoth: boolean,
+  hold: (bytes: number) => boolean,
   done: (body: Buffer) => void,
 ): void {
   if (!isJson(head.contentType ?? '')) return refuse(reply, 415, 'The Content-Type must be application/json.', true);
@@ -30,13 +32,15 @@ export function readBody(
   let length = 0;
   request.on('data', (chunk: Buffer) => {
     length += chunk.length;
-    if (length <= mostBytes) {
+    // What is refused is read and forgotten: a client that is cut off while it writes does not see why.
+    if (reply.headersSent) return;
+    if (length <= mostBytes && hold(chunk.length)) {
       chunks.push(chunk);
       return;
     }
-    // The rest is read and forgotten: a client that is cut off while it writes does not see why.
     chunks.length = 0;
-    if (!reply.headersSent) tooLarge(reply, mostBytes);
+    if (length > mostBytes) tooLarge(reply, mostBytes);
+    else full(reply, 'all');
   });
   request.on('end', () => {
     if (reply.headersSent || reply.destroyed) return;
