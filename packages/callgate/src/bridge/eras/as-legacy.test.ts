@@ -179,6 +179,51 @@ it('passes a cancellation on, and drops the late answer', async () => {
   expect(ear.heard).toHaveLength(1);
 });
 
+it('passes bytes that are no message on to be judged, once, and closes the call they answer', async () => {
+  const { send, ear, peer } = await begun();
+  for (const id of [1, 2]) send({ id, method: 'tools/call', params: { name: 'a' } });
+  peer.say('{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":2}}');
+  peer.say({ id: 1, result: {} });
+  peer.oversize('{"jsonrpc":"2.0","id":2,"result":"', '"}', 20_000_000);
+  peer.say({ id: 2, result: {} });
+  peer.say('[1]');
+  expect(ear.raw.slice(1)).toEqual(['{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":2}}', '[1]']);
+  expect(ear.oversizes).toEqual([20_000_000]);
+});
+
+it('fails initialize, and not the client, when the server says what it is in a way that cannot be read', async () => {
+  const other = scripted(() => undefined);
+  const options = {
+    open: other.open,
+    client: { name: 'c', version: '0' },
+    clock: new ManualClock(),
+    random: counting(),
+  };
+  const client = clientOf((events) => asLegacy(options, events));
+  client.send(initialize);
+  const id = JSON.stringify(other.peers[0]!.sent[0]!.id);
+  other.peers[0]!.say(`{"jsonrpc":"2.0","id":${id},"result":{"a":1,"a":2}}`);
+  expect(client.ear.failures).toMatchObject([{ id: 0, code: -31005 }]);
+  expect(client.ear.heard).toEqual([]);
+});
+
+it.each([
+  [-32022, -32602],
+  [-32601, -32601],
+])('tells of error %i to discover as %i', async (code, expected) => {
+  const other = scripted(({ id }) => ({ id, error: { code, message: 'no' } }));
+  const options = {
+    open: other.open,
+    client: { name: 'c', version: '0' },
+    clock: new ManualClock(),
+    random: counting(),
+  };
+  const client = clientOf((events) => asLegacy(options, events));
+  client.send(initialize);
+  await settled();
+  expect(client.ear.answer(0)?.error).toEqual({ code: expected, message: 'no' });
+});
+
 it('ends with its link', async () => {
   const { ear, peer } = await begun();
   peer.end('ended with exit code 1');

@@ -131,6 +131,14 @@ it.each([
   expect(peers).toHaveLength(0);
 });
 
+it('starts no task that nobody could ask about', async () => {
+  const { send, ear, peers } = modern();
+  send({ id: 1, method: 'tools/call', params: { name: 'a', task: { ttl: 1 }, ...envelope() } });
+  await settled();
+  expect(ear.answer(1)?.error?.code).toBe(-32602);
+  expect(peers).toHaveLength(0);
+});
+
 it('shares a session between requests with the same capabilities, however they are written', async () => {
   const { send, peers, ear } = modern(echo);
   send({ id: 1, method: 'tools/call', params: { name: 'a', ...envelope({ a: 1, b: 2 }) } });

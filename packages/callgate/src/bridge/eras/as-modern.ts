@@ -138,6 +138,8 @@ class AsModern implements Link, SessionEvents {
     if (REMOVED.has(method)) return this.#refuse(id, METHOD_NOT_FOUND, `${method} is no method of ${MODERN_REVISION}.`);
     const envelope = this.#envelopes.read(this.#scanner, message);
     if ('code' in envelope) return this.#refuse(id, envelope.code, envelope.message, envelope.data);
+    // A task of a session could be asked for, and never be asked about.
+    if (message.isTask) return this.#refuse(id, INVALID_PARAMS, 'The server has no tasks of this revision.');
     if (method === 'server/discover') return this.#discover(id, envelope.capabilities);
     if (method === 'subscriptions/listen') return this.#listen(id, message, envelope.capabilities);
     // A state is never passed over in silence, whatever the client declares this time.
