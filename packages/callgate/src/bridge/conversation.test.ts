@@ -99,6 +99,16 @@ describe('a conversation', () => {
     expect(heard).toMatchObject([{ answers: 1, line: { error: { code: -31007 } } }]);
   });
 
+  it('delivers its refusals before it tells that the server is gone', async () => {
+    const { ask, events, heard, ended, turn } = talk();
+    ask(call(1, 'rm'));
+    events.ended('could not be started');
+    expect(ended).toEqual([]);
+    await turn();
+    expect(heard).toMatchObject([{ answers: 1, line: { id: 1, result: { isError: true } } }]);
+    expect(ended).toEqual(['could not be started']);
+  });
+
   it('waits for the disk in strict mode, in order', async () => {
     const { ask, sent, books, turn } = talk('strict');
     ask(call(1));

@@ -34,6 +34,8 @@ export class Conversation implements Exchange, Due {
   #about: Id | undefined;
   #fromServer = false;
   #isOver = false;
+  /** How it ended, while refusals wait for their evidence: they leave before the client hears of the end. */
+  #how: string | undefined;
 
   constructor(options: ConversationOptions) {
     const { end, open, books, ...judging } = options;
@@ -90,6 +92,7 @@ export class Conversation implements Exchange, Due {
     if (replies.length > 0) this.#replies = [];
     for (const line of calls) this.#link.send(line, 0, line.length);
     for (const { bytes, answers } of replies) this.#end.message(bytes, answers, answers);
+    if (this.#how !== undefined) this.#tellEnd(this.#how);
   }
 
   discard(): void {
@@ -126,6 +129,12 @@ export class Conversation implements Exchange, Due {
       this.#judge.serverEnded(how, isAsked);
       this.#judge.close();
     });
+    if (this.#replies.length > 0 && !isAsked) this.#how = how;
+    else this.#tellEnd(how);
+  }
+
+  #tellEnd(how: string): void {
+    this.#how = undefined;
     this.#end.ended(how);
   }
 }
