@@ -340,6 +340,7 @@ class AsModern implements Link, SessionEvents {
       this.#parking.sweep();
       for (const session of this.#pool.sessions) this.#parking.sweepHeld(session);
       this.#listens.sweep();
+      if (this.#pool.isCrowded) this.#parking.makeWay();
       this.#pool.sweep();
       if (!this.#pool.isEmpty || !this.#parking.isEmpty) this.#keepSweeping();
     });

@@ -156,6 +156,20 @@ describe('a call that is asked something', () => {
     expect(peer.isClosed).toBe(true);
   });
 
+  it('gives its session up when other calls have waited for one', async () => {
+    const { send, peer, clock, state, ear, peers } = await parked({ limits: { sessions: 1, drainMs: 1000 } });
+    send(call(2));
+    await clock.pass(2000);
+    expect(peer.last('notifications/cancelled')).toBeUndefined();
+    await clock.pass(4000);
+    expect(peer.last('notifications/cancelled')?.params).toMatchObject({ requestId: 1 });
+    expect(peers.at(-1)!.last('tools/call')).toBeDefined();
+    expect(peers).toHaveLength(2);
+    send(call(3, { requestState: state }));
+    await settled();
+    expect(ear.answer(3)?.error).toMatchObject({ code: -32602, data: { reason: 'state_unknown' } });
+  });
+
   it('does not wait for a question that the server takes back', async () => {
     const { send, peers, ear, clock } = modern();
     send(call(1));

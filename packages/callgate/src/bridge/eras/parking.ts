@@ -220,13 +220,18 @@ export class Parking {
   sweep(): void {
     const now = this.#o.clock.now();
     for (const [park, call] of this.#parked) {
-      if (call.parked!.until > now) continue;
-      this.#leave(park);
-      if (call.kept !== undefined || call.isAgain) continue;
-      call.session.send(cancelLine(call.id, 'The client did not come back in time.'));
-      this.abandon(call);
+      if (call.parked!.until <= now) this.#giveUp(park, call, 'The client did not come back in time.');
     }
     for (const [park, until] of this.#used) if (until <= now) this.#used.delete(park);
+  }
+
+  /** Other calls wait for a session: the call that has been parked longest with one is given up. */
+  makeWay(): void {
+    for (const [park, call] of this.#parked) {
+      if (call.session.lease === call && call.kept === undefined) {
+        return this.#giveUp(park, call, 'Other calls of the client needed its session.');
+      }
+    }
   }
 
   /** Questions that no call came for in time are answered with an error. */
@@ -317,6 +322,13 @@ export class Parking {
       this.#used.delete(oldest);
       break;
     }
+  }
+
+  #giveUp(park: string, call: Call, why: string): void {
+    this.#leave(park);
+    if (call.kept !== undefined || call.isAgain) return;
+    call.session.send(cancelLine(call.id, why));
+    this.abandon(call);
   }
 
   #leave(park: string): void {

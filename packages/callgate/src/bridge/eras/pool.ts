@@ -25,6 +25,8 @@ interface Waiter {
   readonly fail: (failure: LinkFailure) => void;
 }
 
+const PATIENCE_MS = 3000;
+
 /** Sessions with one legacy server, on behalf of one principal: one or more for each set of client capabilities. */
 export class SessionPool {
   readonly #limits: PoolLimits;
@@ -45,6 +47,12 @@ export class SessionPool {
 
   get isBusy(): boolean {
     return this.#waiters.length >= this.#limits.queue;
+  }
+
+  /** A call has waited so long for a session that one held for a client who may never come back is better used. */
+  get isCrowded(): boolean {
+    const [first] = this.#waiters;
+    return first !== undefined && first.until - this.#limits.queueMs + PATIENCE_MS <= this.#now();
   }
 
   get isEmpty(): boolean {
