@@ -112,8 +112,7 @@ function standardHeaders(tape: Scanner, message: Message, head: Head): Misfit | 
   if (head.method === undefined) return mismatch(tape, message, 'The header Mcp-Method is missing.');
   const source = NAMED_BY.get(message.method as string);
   if (source === undefined) return undefined;
-  const node = member(tape, message.params, source);
-  const named = node >= 0 && tape.kinds[node] === STRING ? stringAt(tape, node) : undefined;
+  const named = message.name ?? message.uri ?? textAt(tape, member(tape, message.params, source));
   if (head.name === undefined) {
     return named === undefined ? undefined : mismatch(tape, message, 'The header Mcp-Name is missing.');
   }
@@ -123,6 +122,10 @@ function standardHeaders(tape: Scanner, message: Message, head: Head): Misfit | 
     return mismatch(tape, message, `Mcp-Name says ${shown(decoded)}, and the message says ${shown(named)}.`);
   }
   return undefined;
+}
+
+function textAt(tape: Scanner, node: number): string | undefined {
+  return node >= 0 && tape.kinds[node] === STRING ? stringAt(tape, node) : undefined;
 }
 
 const SENTINEL = '=?base64?';

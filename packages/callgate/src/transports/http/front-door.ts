@@ -12,7 +12,6 @@ import type { HttpOptions } from './options.ts';
 import { Reply, sendRefusal } from './reply.ts';
 
 export type { Challenge, Credentials, Health, HttpLimits, HttpOptions, Opening, TlsOptions } from './options.ts';
-export { DEFAULT_LIMITS } from './options.ts';
 
 /** A door that is open. */
 export interface FrontDoor {

@@ -62,6 +62,12 @@ const MODERN_CASES: readonly (readonly [what: string, sent: Sent, status: number
   ['an Mcp-Name in Base64 without padding', changed({ 'mcp-name': '=?base64?ZWNobw?=' }), 400, -32020],
   ['an Mcp-Name in Base64 with odd characters', changed({ 'mcp-name': '=?base64?ZW!!NobW8=?=' }), 400, -32020],
   [
+    'a task under the name of another',
+    { ...modern('tasks/get', { taskId: 't' }), headers: { ...modern('tasks/get').headers, 'mcp-name': 'u' } },
+    400,
+    -32020,
+  ],
+  [
     'an answer',
     { headers: { 'mcp-protocol-version': '2026-07-28' }, body: { jsonrpc: '2.0', id: 1, result: {} } },
     400,
