@@ -73,6 +73,15 @@ describe('the first try of a server that nobody knows', () => {
     expect(legacy.sent).toHaveLength(2);
   });
 
+  it('ends the first link when the client leaves before it is known how to go on', async () => {
+    const { legacy, heard, link } = begin(() => undefined);
+    legacy.say({ id: 1, error: { code: -32603, message: 'no' } });
+    await link.close();
+    await turn();
+    expect(legacy.isClosed).toBe(true);
+    expect(heard).toEqual([]);
+  });
+
   it.each([
     [
       'answers with an error',

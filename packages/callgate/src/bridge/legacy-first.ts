@@ -28,8 +28,9 @@ export function legacyFirst(
     const instead = verdict(false)
       .catch(() => undefined)
       .then((open) => {
-        if (open === undefined) stands();
-        else void before.close();
+        // Left meanwhile, nobody takes the first link over.
+        if (open !== undefined || isClosed) void before.close();
+        else stands();
         return open;
       });
     // The request goes first, before whatever the client has sent meanwhile.
