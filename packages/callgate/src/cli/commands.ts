@@ -160,6 +160,21 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./audit.ts')).auditCommand,
   },
   {
+    name: 'daemon',
+    summary: 'the resident process of a home: start it, see it, end it',
+    usage: ['callgate daemon [--idle <minutes>]', 'callgate daemon --foreground|--status|--stop'],
+    flags: [
+      ['--foreground', 'run here, until it is told to end'],
+      ['--status', 'say whether it runs; exit code 1 when it does not'],
+      ['--stop', 'end it'],
+      ['--idle <minutes>', 'end after so long without a client; otherwise it stays'],
+      ['--json', '--status as one JSON object'],
+      HOME_FLAG,
+    ],
+    examples: ['callgate daemon', 'callgate daemon --status'],
+    load: async () => (await import('./daemon.ts')).daemonCommand,
+  },
+  {
     name: 'doctor',
     summary: 'check that Callgate can do its work here, and say how to mend what it cannot',
     usage: ['callgate doctor [--json] [--config-show]'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/index.ts';
+import { daemonPlace, outsideHome } from '../daemon/place.ts';
 import { openEvidence, type Evidence } from '../evidence/wal.ts';
 import { standingRates } from '../gate/admission.ts';
 import { breakerListener } from '../gate/breaker.ts';
@@ -12,6 +13,7 @@ import type { JudgeOptions } from '../gate/judge.ts';
 import type { PolicyHolder, PolicyInForce } from '../gate/policy-in-force.ts';
 import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
+import { isHeld } from '../state/lock.ts';
 import type { Logger } from '../observe/logger.ts';
 import { openBreakers, type Breakers } from '../state/breakers.ts';
 import type { Io } from './terminal.ts';
@@ -53,6 +55,7 @@ export function openGate({ config, holder, home, log, env, conversation }: GateR
     durability: config.evidence.durability,
     now: Date.now,
     mono: microseconds,
+    sealedElsewhere: () => config.evidence.dir === undefined && isHeld(daemonPlace(home).sealerLock),
     onProblem: (problem) => log.error(problem.message, { code: problem.code }),
   });
   const paths = pathResolver(config.cwd);
@@ -137,6 +140,7 @@ function recordEvent(
 function floorOf(config: Config, holder: PolicyHolder, realPath: ResolvePath, env: Io['env']) {
   return createFloor({
     home: config.home,
+    outsideHome: outsideHome(daemonPlace(config.home)),
     userHome: env['HOME'] ?? homedir(),
     cwd: config.cwd,
     protectedFiles: [...new Set([...config.watched, ...holder.current.files])],

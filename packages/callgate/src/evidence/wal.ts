@@ -41,6 +41,8 @@ export interface EvidenceOptions {
   readonly markFile?: string;
   /** Whether this process seals (off the path, about 300 ms after opening). Default true. */
   readonly sealing?: boolean;
+  /** Whether another process has taken it on to seal; asked about once a minute. */
+  readonly sealedElsewhere?: () => boolean;
   /** Told what goes wrong off the path: sealing that fails (it is tried again), a sync that failed. */
   readonly onProblem?: (error: CallgateError) => void;
   readonly rotateBytes?: number;
@@ -314,6 +316,10 @@ class WriteAhead implements Evidence {
 
   async #startSealing(): Promise<void> {
     if (this.#closed) return;
+    if (this.#options.sealedElsewhere?.() === true) {
+      this.#timers.push(setTimeout(() => void this.#startSealing(), TOUCH_MS).unref());
+      return;
+    }
     const { startSealing } = await import('./sealing.ts');
     const { dir, keysDir } = this.#options;
     const stop = startSealing({ dir, keysDir, markFile: this.#markFile }, (error) => this.#options.onProblem?.(error));

@@ -10,6 +10,8 @@ import type { PlacedString } from './strings.ts';
 export interface FloorPlace {
   /** CALLGATE_HOME. */
   readonly home: string;
+  /** Directories that are protected as the home is: what of it had to be put elsewhere. */
+  readonly outsideHome?: readonly string[];
   readonly userHome: string;
   /** Directory that the server's relative paths start from. */
   readonly cwd: string;
@@ -244,7 +246,9 @@ class Ground {
   constructor(place: FloorPlace) {
     this.#place = place;
     const real = (path: string): string => fold(this.#realOf(path) ?? path);
-    this.#homes = [...new Set([fold(place.home), real(place.home), fold(`${place.userHome}/.callgate`)])];
+    const outside = place.outsideHome ?? [];
+    const homes = [place.home, ...outside].flatMap((home) => [fold(home), real(home)]);
+    this.#homes = [...new Set([...homes, fold(`${place.userHome}/.callgate`)])];
     this.#files = new Set(place.protectedFiles.flatMap((file) => [fold(file), real(file)]));
     this.variables = new Map([
       ['HOME', place.userHome],

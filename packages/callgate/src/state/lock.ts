@@ -43,6 +43,12 @@ export function describeHolder(path: string): string | undefined {
   return claim.liveness === 'dead' ? `${who}, which has ended` : who;
 }
 
+/** Whether somebody who lives holds `path`. */
+export function isHeld(path: string): boolean {
+  const claim = readClaim(path);
+  return claim !== undefined && claim.liveness !== 'dead';
+}
+
 /** Frees a claim that a thread of this process left behind when it died (a worker that ran out of memory). */
 export function releaseThread(path: string, thread: number): void {
   const claim = readClaim(path);
