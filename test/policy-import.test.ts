@@ -2,11 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Bench, CLI, realServer } from './peers/gate.ts';
 
-const GATE =
-  process.env['GATE_UNDER_TEST'] ?? fileURLToPath(new URL('../packages/callgate/dist/cli.js', import.meta.url));
 const fixtures = new URL('../packages/callgate/src/policy/import/fixtures/', import.meta.url);
 let directory = '';
 
@@ -30,7 +28,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 function callgate(...argv: string[]): { code: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [GATE, 'policy', ...argv], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, 'policy', ...argv], {
     cwd: directory,
     encoding: 'utf8',
     env: { PATH: process.env['PATH'], HOME: directory },
@@ -101,4 +99,35 @@ it('refuses flags that make no sense', () => {
     expect(done.code, argv.join(' ')).toBe(2);
     expect(done.stderr, argv.join(' ')).toContain(message);
   }
+});
+
+describe('a wrapper of OpenGate', () => {
+  it('becomes a policy and a config, and serves', async () => {
+    const bench = new Bench(undefined);
+    try {
+      const [command, ...args] = realServer('everything');
+      writeFileSync(
+        bench.path('wrapper.yaml'),
+        JSON.stringify({
+          policy: {
+            version: 1,
+            default: 'allow',
+            rules: [{ id: 'no-env', match: { tool: 'get-env' }, action: 'block', reason: 'private' }],
+          },
+          server: { command, args, env: { GREETING: 'a ${b}' } },
+        }),
+      );
+      const flags = ['--out', bench.path('policy.yaml'), '--config-out', bench.path('callgate.yaml')];
+      const words = ['policy', 'import', '--from', 'opengate', bench.path('wrapper.yaml'), ...flags];
+      const imported = spawnSync(process.execPath, [CLI, ...words], { env: bench.env, encoding: 'utf8' });
+      expect([imported.status, imported.stderr]).toEqual([0, expect.stringContaining('imported 1 rules')]);
+      const client = await bench.connect([
+        process.execPath, CLI, 'run', '--config', bench.path('callgate.yaml'), '--home', bench.home,
+      ]); // prettier-ignore
+      expect(JSON.stringify(await client.call('echo', { message: 'served' }))).toContain('Echo: served');
+      expect(JSON.stringify(await client.call('get-env', {}))).toContain('private');
+    } finally {
+      await bench.close();
+    }
+  });
 });

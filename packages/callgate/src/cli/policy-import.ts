@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { CallgateError, messageOf } from '../model/error.ts';
 import {
   IMPORT_SOURCES,
@@ -11,12 +11,20 @@ import {
 import { PolicyError, type PolicySource } from '../policy/index.ts';
 import { didYouMean } from '../policy/document/nearest.ts';
 import { complain, readSources } from './policy-files.ts';
+import { serverNameOf } from './run.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
 
-const FLAGS = { from: 'source', out: 'file', report: 'file', order: 'order', json: true } as const;
+const FLAGS = {
+  from: 'source',
+  out: 'file',
+  'config-out': 'file',
+  report: 'file',
+  order: 'order',
+  json: true,
+} as const;
 
 /**
- * `callgate policy import --from <source> <file...> [--out <file>] [--report <file>] [--order readme|as-built] [--json]`:
+ * `callgate policy import --from <source> <file...> [--out <file>] [--config-out <file>] [--report <file>] [--order readme|as-built] [--json]`:
  * turns policies of other gates into one of ours. The policy goes to stdout or to `--out`, the report to stderr or `--report`.
  * @returns 0 when it was imported, 2 when the source has mistakes (then nothing is written)
  * @throws CallgateError for flags
@@ -29,7 +37,7 @@ export async function policyImport(argv: readonly string[], io: Io): Promise<num
     throw new CallgateError('CG_USAGE_ARGUMENT', 'policy import needs a file to import.', {
       remedy: `Write callgate policy import --from ${from} <file>.`,
     });
-  for (const flag of ['out', 'report']) {
+  for (const flag of ['out', 'config-out', 'report']) {
     if (words.some((word) => values[flag] !== undefined && resolve(io.cwd, word) === resolve(io.cwd, values[flag])))
       throw new CallgateError('CG_USAGE_ARGUMENT', `--${flag} is a file to import from.`, {
         remedy: 'Name another file.',
@@ -49,6 +57,7 @@ export async function policyImport(argv: readonly string[], io: Io): Promise<num
   const report = reportText(result, from);
   write(values['report'], report, io);
   write(values['out'], result.text, io);
+  if (values['config-out'] !== undefined) write(values['config-out'], configText(result, values, io), io);
   if (asJson) {
     const { counts, remarks, rules, text } = result;
     const policy = values['out'] === undefined ? { policy: text } : { out: values['out'] };
@@ -101,6 +110,41 @@ function write(file: string | undefined, text: string, io: Io): void {
       cause,
     });
   }
+}
+
+/** A callgate.yaml with the server that the source starts, beside the policy of `--out`. Each text is written as JSON, which is YAML. */
+function configText({ server }: ImportResult, values: Readonly<Record<string, string>>, io: Io): string {
+  const policy = values['out'];
+  if (server === undefined || policy === undefined) {
+    throw new CallgateError(
+      'CG_USAGE_ARGUMENT',
+      server === undefined
+        ? 'The source starts no server, so there is no config to write.'
+        : '--config-out goes with --out.',
+      {
+        remedy: server === undefined ? 'Leave --config-out out.' : 'Say where the policy goes, too: --out policy.yaml',
+      },
+    );
+  }
+  const { command, args, env } = server;
+  // What looks like a variable of ours was none of theirs.
+  const plain = (text: string) => text.replaceAll('${', () => '$${');
+  const at = relative(dirname(resolve(io.cwd, values['config-out'] as string)), resolve(io.cwd, policy));
+  const written = {
+    command: plain(command),
+    args: args.map(plain),
+    ...(Object.keys(env).length > 0 && {
+      env: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, plain(value)])),
+    }),
+  };
+  return [
+    '# The server of the imported wrapper: callgate run --config <this file>',
+    'version: 1',
+    `policy: ${JSON.stringify(plain(`./${at}`))}`,
+    'servers:',
+    `  ${serverNameOf(command, args)}: ${JSON.stringify(written)}`,
+    '',
+  ].join('\n');
 }
 
 /** One line for each construct, the refused ones first. */

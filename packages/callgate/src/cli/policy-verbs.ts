@@ -124,10 +124,13 @@ export const VERBS: readonly Command[] = [
   {
     name: 'import',
     summary: 'turn a policy of another gate into one of ours, and report what became of each part',
-    usage: ['callgate policy import --from <source> <file>... [--out <file>] [--report <file>] [--json]'],
+    usage: [
+      'callgate policy import --from <source> <file>... [--out <file>] [--config-out <file>] [--report <file>] [--json]',
+    ],
     flags: [
       ['--from <source>', 'opengate, agentgate, agentgate-api, mcp-gate, mcpguard, claude-code or cedar'],
       ['--out <file>', 'write the policy here instead of to stdout'],
+      ['--config-out <file>', 'write a callgate.yaml with the server that the source starts (opengate)'],
       ['--report <file>', 'write the report here instead of to stderr'],
       ['--order readme|as-built', 'of agentgate: file order, or rules that name a tool first; readme by default'],
       JSON_FLAG,

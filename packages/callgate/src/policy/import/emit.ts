@@ -26,6 +26,15 @@ export interface Imported {
   readonly default: 'deny' | 'allow' | 'ask';
   readonly notes: readonly string[];
   readonly rules: readonly OutRule[];
+  /** The server that the source starts itself. */
+  readonly server?: ImportedServer | undefined;
+}
+
+/** A server as its source had it, nothing filled in. */
+export interface ImportedServer {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** The text of a policy, and the line on which each of its rules begins. */

@@ -4,12 +4,13 @@ import { importAgentgate } from './agentgate.ts';
 import { importAgentgateApi } from './agentgate-api.ts';
 import { importCedar } from './cedar.ts';
 import { importClaudeCode } from './claude-code.ts';
-import { emitPolicy, type Emitted, type Imported } from './emit.ts';
+import { emitPolicy, type Emitted, type Imported, type ImportedServer } from './emit.ts';
 import { importMcpGate } from './mcp-gate.ts';
 import { importMcpguard } from './mcpguard.ts';
 import { importOpengate } from './opengate.ts';
 import { type Counts, countFates, type Draft, openDraft, type Remark } from './report.ts';
 
+export type { ImportedServer } from './emit.ts';
 export type { Counts, Fate, Remark } from './report.ts';
 
 /** What an import may be told and given. */
@@ -49,6 +50,8 @@ export interface ImportResult {
   readonly remarks: readonly Remark[];
   readonly counts: Counts;
   readonly rules: number;
+  /** The server that the source starts itself, for a config. */
+  readonly server?: ImportedServer | undefined;
 }
 
 /**
@@ -66,7 +69,7 @@ export async function importPolicy(
   const policy = await run(sources, draft, options);
   if (draft.issues.length > 0 || policy === undefined) throw new PolicyError(draft.issues);
   const { text, rules } = loadable(policy, origin, draft);
-  return { text, remarks: draft.remarks, counts: countFates(draft.remarks), rules };
+  return { text, remarks: draft.remarks, counts: countFates(draft.remarks), rules, server: policy.server };
 }
 
 /** Writes the policy and loads it; rules that are never reached, here as in the source, are left out. */

@@ -101,10 +101,14 @@ it('splices own rules, the parent and the imports, in this order, and ignores an
 it('takes the wrapper and says what of it is no policy', async () => {
   const { remarksOn, decide } = await imported(
     'opengate',
-    'policy: { version: 1, default: deny, rules: [{ id: a, match: { tool: t }, action: allow }] }\nserver: { command: node, args: [x] }\naudit: { path: a, format: jsonl }',
+    'policy: { version: 1, default: deny, rules: [{ id: a, match: { tool: t }, action: allow }] }\nserver: { command: node, args: [x], env: { A: b } }\naudit: { path: a, format: jsonl }',
   );
   expect(decide({ tool: 't' })).toBe('allow');
-  expect([...remarksOn('server'), ...remarksOn('audit')].map(({ fate }) => fate)).toContain('refused');
+  expect(remarksOn('server').map(({ fate }) => fate)).toEqual(['translated']);
+  expect(remarksOn('audit').map(({ fate }) => fate)).toEqual(['refused']);
+  expect(await mistakes('opengate', 'policy: { version: 1, default: deny, rules: [] }\nserver: { args: [x] }')).toEqual(
+    ['2: MISSING'],
+  );
 });
 
 it('asks where it cannot say what allowed, and keeps denying', async () => {

@@ -1,7 +1,7 @@
 import type { Place } from '../../model/error.ts';
 import type { PolicySource } from '../compile-documents.ts';
 import { HINTS } from '../document/annotations.ts';
-import type { Imported, OutRule } from './emit.ts';
+import type { Imported, ImportedServer, OutRule } from './emit.ts';
 import { type FieldReader, isFields, openFields } from './fields.ts';
 import type { ImportOptions } from './index.ts';
 import { type Foreign, readYaml, type Value } from './read.ts';
@@ -25,7 +25,7 @@ export function importOpengate(
   draft: Draft,
   options: ImportOptions,
 ): Imported | undefined {
-  const run: Run = { draft, options, open: [], done: new Set(), rules: [], effect: 'allow' };
+  const run: Run = { draft, options, open: [], done: new Set(), rules: [], effect: 'allow', server: undefined };
   let defaults: ('allow' | 'deny')[] = [];
   let name: string | undefined;
   for (const source of sources) {
@@ -39,6 +39,7 @@ export function importOpengate(
     default: defaults.includes('deny') || defaults.length === 0 ? 'deny' : 'allow',
     notes: [],
     rules: run.rules,
+    server: run.server,
   };
 }
 
@@ -49,6 +50,8 @@ interface Run {
   readonly done: Set<string>;
   readonly rules: OutRule[];
   effect: 'allow' | 'deny' | 'ask';
+  /** The one that the wrapper starts. */
+  server: ImportedServer | undefined;
 }
 
 interface FilePart {
@@ -110,16 +113,22 @@ function rootOf(foreign: Foreign, run: Run): FieldReader | undefined {
   const isWrapped = isFields(value) && Object.hasOwn(value, 'policy');
   if (!isWrapped) return openFields(foreign, value, [], ROOT, run.draft);
   const wrapper = openFields(foreign, value, [], WRAPPER, run.draft);
-  for (const key of ['server', 'audit']) {
-    if (wrapper?.has(key) === true)
-      run.draft.say(
-        'refused',
-        wrapper.at(key),
-        key,
-        'is not part of a policy: servers and evidence are set in callgate.yaml',
-      );
+  run.server ??= serverOf(wrapper?.map('server', ['command', 'args', 'env']), run.draft);
+  if (wrapper?.has('audit') === true) {
+    const why = 'is not part of a policy: where evidence lies is set in callgate.yaml';
+    run.draft.say('refused', wrapper.at('audit'), 'audit', why);
   }
   return wrapper?.map('policy', ROOT);
+}
+
+function serverOf(server: FieldReader | undefined, draft: Draft): ImportedServer | undefined {
+  if (server?.needs('command') !== true) return undefined;
+  const command = server.text('command');
+  if (command === undefined) return undefined;
+  const variables = server.map('env', undefined);
+  const env = Object.fromEntries((variables?.keys() ?? []).map((name) => [name, variables?.text(name) ?? '']));
+  draft.say('translated', server.place, 'server', 'becomes a server of callgate.yaml (--config-out)');
+  return { command, args: server.texts('args') ?? [], env };
 }
 
 function follow(path: string, place: Place, from: string, run: Run, isParent: boolean): FilePart | undefined {
