@@ -40,14 +40,14 @@ export function homeKey(home: string): string {
   }
 }
 
-/** Who authenticates by bearer keys: in Authorization, or in X-Agent-Key. */
+/** Who authenticates by bearer keys (in ASCII, as `homeKey` makes them): in Authorization, or in X-Agent-Key. */
 export function bearerKeys(
   keys: readonly string[],
   anonymous = false,
 ): (credentials: Credentials) => Principal | Challenge {
   const known = keys.map((key) => {
-    const digest = sha256(key);
-    return { digest, principal: principalOf(`key:${digest.toString('hex').slice(0, 8)}`, 'bearer') };
+    const bytes = Buffer.from(key, 'utf8');
+    return { bytes, shown: Buffer.alloc(bytes.length), principal: principalOf(`key:${nameOf(key)}`, 'bearer') };
   });
   const nobody = principalOf('anonymous', 'asserted');
   return ({ authorization, agentKey }) => {
@@ -56,10 +56,13 @@ export function bearerKeys(
     if (authorization !== undefined && bearer === undefined) return challenge('invalid_request');
     // Two that differ are two callers.
     if (bearer !== undefined && agentKey !== undefined && bearer !== agentKey) return challenge('invalid_request');
-    const digest = sha256((bearer ?? agentKey) as string);
+    const key = (bearer ?? agentKey) as string;
     let found: Principal | undefined;
-    // All are compared, so that the time says nothing of which.
-    for (const one of known) if (timingSafeEqual(one.digest, digest)) found = one.principal;
+    // All are compared, so that the time says nothing of which. It may say how long a key is: everybody knows.
+    for (const { bytes, shown, principal } of known) {
+      const isAsLong = key.length === bytes.length && shown.write(key, 'utf8') === bytes.length;
+      if (isAsLong && timingSafeEqual(bytes, shown)) found = principal;
+    }
     return found ?? challenge('invalid_token');
   };
 }
@@ -78,12 +81,15 @@ function principalOf(id: string, assurance: Principal['assurance']): Principal {
 }
 
 function bearerOf(authorization: string): string | undefined {
-  const [scheme = '', token = '', ...rest] = authorization.split(' ');
-  return scheme.toLowerCase() === 'bearer' && token !== '' && rest.length === 0 ? token : undefined;
+  const space = authorization.indexOf(' ');
+  if (space < 0 || authorization.slice(0, space).toLowerCase() !== 'bearer') return undefined;
+  const token = authorization.slice(space + 1);
+  return token !== '' && !token.includes(' ') ? token : undefined;
 }
 
-function sha256(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
+/** What a key is called in records. */
+function nameOf(key: string): string {
+  return hash('sha256', key, 'hex').slice(0, 8);
 }
 
 /** Whole or not at all: two that start at once end up with one key. */
