@@ -7,13 +7,16 @@ import {
   type ServeConfig,
   type ServerConfig,
 } from '../config/index.ts';
+import type { Daemon } from '../daemon/index.ts';
 import { holdPolicy } from '../gate/policy-in-force.ts';
 import { CallgateError, messageOf } from '../model/error.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { keepSmall, openGate } from './gate-parts.ts';
 import { gateServers, type GatedServers } from './gate-servers.ts';
+import { boundNursery } from './nursery.ts';
 import { announce, noServer, serverNameOf, settingsOf } from './run.ts';
 import { EXIT, flagValue, parseFlags, withHome, type Io } from './terminal.ts';
+import { VERSION } from './version.ts';
 
 const FLAGS = {
   host: 'address',
@@ -32,6 +35,9 @@ const FLAGS = {
   'log-level': 'level',
   'log-format': 'pretty|json',
 } as const;
+
+/** Enough for what a few dozen connections have under way. */
+const NURSERY_BYTES = 4 << 20;
 
 /**
  * `callgate serve`: the gate for clients that come over HTTP, in front of the servers of the config, of one URL
@@ -68,17 +74,31 @@ export async function serveCommand(argv: readonly string[], io: Io): Promise<num
     const { current } = holder;
     gate.event('session', { event: 'serve', policy: current.policy.hash, origin: current.origin });
     const gated = gateServers(parts, gate, servers);
+    const daemon = await daemonBeside(home, log);
     try {
       await current.complete;
       keepSmall();
+      boundNursery(NURSERY_BYTES);
       await serveUntilTold(config, home, gated, log, io);
     } finally {
+      await daemon?.close();
       await gated.close();
       await gate.close();
     }
     return EXIT.ok;
   } finally {
     holder.close();
+  }
+}
+
+/** What is there anyway is also the daemon of the home, unless there is one. It can do without. */
+async function daemonBeside(home: string, log: Logger): Promise<Daemon | undefined> {
+  const { startResident } = await import('../daemon/resident.ts');
+  try {
+    return await startResident({ home, version: VERSION, isPart: true, warn: (message) => log.warn(message) });
+  } catch (error) {
+    if (!(error instanceof CallgateError && error.code === 'CG_DAEMON_RUNNING')) log.warn(messageOf(error));
+    return undefined;
   }
 }
 
