@@ -190,6 +190,21 @@ describe('callgate daemon', () => {
     expect((await bench.callgate('audit', 'verify')).code).toBe(0);
   });
 
+  it('is callgate serve while that runs, which ends it', async () => {
+    bench = new Bench();
+    const serve = bench.open([
+      ...[process.execPath, CLI, 'serve', '--port', '0', '--policy', bench.policy, '--home', bench.home],
+      ...['--', ...bench.echo()],
+    ]);
+    expect(await within(10_000, async () => (await status()).running)).toBe(true);
+    expect(await status()).toMatchObject({ pid: serve.process.pid, sealing: false });
+    const refused = await bench.callgate('daemon', '--stop');
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('CG_DAEMON_REFUSED')]);
+    serve.process.kill('SIGTERM');
+    await serve.ended;
+    expect(await status()).toEqual({ running: false });
+  });
+
   it('is out of reach of agents, also where its socket does not lie in the home', async () => {
     bench = new Bench();
     const home = bench.path(`home-${'x'.repeat(100)}`);

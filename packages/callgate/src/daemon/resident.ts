@@ -15,6 +15,8 @@ export interface ResidentOptions {
   readonly version: string;
   /** Ends after so long without a client; never, when absent. */
   readonly idleMs?: number;
+  /** Inside a process that has a purpose of its own: it ends with that, and leaves sealing to its gate. */
+  readonly isPart?: boolean;
   warn(message: string): void;
 }
 
@@ -23,7 +25,7 @@ export interface ResidentOptions {
  * @throws CallgateError as startDaemon
  */
 export async function startResident(options: ResidentOptions): Promise<Daemon> {
-  const { home, version, idleMs } = options;
+  const { home, version, idleMs, isPart = false } = options;
   const warn = (message: string): void => options.warn(message);
   let opened: Promise<Sessions> | undefined;
   const sessions = (): Promise<Sessions> => {
@@ -37,11 +39,11 @@ export async function startResident(options: ResidentOptions): Promise<Daemon> {
     version,
     services: { sessions: sessionService(sessions, Date.now) },
     ...(idleMs === undefined ? {} : { idleMs }),
-    mayStop: true,
+    mayStop: !isPart,
     tells: () => ({ sealing: isSealing }),
     warn,
   });
-  const stopSealing = seal(home, warn);
+  const stopSealing = isPart ? undefined : seal(home, warn);
   isSealing = stopSealing !== undefined;
   const ended = daemon.ended.then(async () => {
     await stopSealing?.().catch((error: unknown) => warn(messageOf(error)));

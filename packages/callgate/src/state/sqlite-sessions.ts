@@ -244,6 +244,8 @@ class SqliteSession implements SessionState {
   /** Inside a transaction. @returns false, and puts none, when there is no room. */
   #put(id: number, labels: ReadonlyMap<string, number>, now: number): boolean {
     const { sql } = this.#store;
+    sql.touch.run(now, id);
+    sql.fade.run(id, now);
     const all = this.#stored(id, now);
     if (new Set([...all.keys(), ...labels.keys()]).size > MOST_LABELS) return false;
     let number = [...all.values()].reduce((most, { n }) => Math.max(most, n), 0);
@@ -297,10 +299,7 @@ class SqliteSession implements SessionState {
     this.#usedHere = Math.max(now, this.#usedHere);
     const done = change(() => {
       const row = sql.find.get(this.#name) as Row | undefined;
-      const id = row?.id ?? this.#begin(now);
-      if (row !== undefined) sql.touch.run(now, id);
-      sql.fade.run(id, now);
-      return work(id, row);
+      return work(row?.id ?? this.#begin(now), row);
     });
     this.#store.writes++;
     return done;
