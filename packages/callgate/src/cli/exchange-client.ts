@@ -1,5 +1,6 @@
 import type { ClientEnd, Exchange } from '../bridge/exchange.ts';
 import { CallgateError } from '../model/error.ts';
+import { METHOD_NOT_FOUND, SERVER_ENDED } from '../protocol/codes.ts';
 import { VERSION } from './version.ts';
 
 /** What a server answered. */
@@ -72,12 +73,13 @@ export class ExchangeClient {
 
   /** What a server asks of its client: nobody is here to answer it. */
   #refuse(id: string | number): void {
-    this.#send({ id, error: { code: -32601, message: 'This client answers no questions.' } });
+    this.#send({ id, error: { code: METHOD_NOT_FOUND, message: 'This client answers no questions.' } });
   }
 
   #over(how: string): void {
     this.#ended = how;
-    for (const waiting of this.#waiting.values()) waiting({ error: { code: -31004, message: `The server ${how}.` } });
+    for (const waiting of this.#waiting.values())
+      waiting({ error: { code: SERVER_ENDED, message: `The server ${how}.` } });
     this.#waiting.clear();
   }
 }

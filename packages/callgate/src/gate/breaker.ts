@@ -2,6 +2,7 @@ import type { Evidence } from '../evidence/index.ts';
 import type { Decision } from '../model/decision.ts';
 import { messageOf } from '../model/error.ts';
 import type { OutcomeRecord } from '../model/record.ts';
+import { RESOURCE_NOT_FOUND } from '../protocol/codes.ts';
 import type { Message } from '../protocol/message.ts';
 import { NUMBER, type Tape } from '../protocol/nodes.ts';
 import { jsonAt, member } from '../protocol/tape.ts';
@@ -115,8 +116,6 @@ function ruleOf(server: string, tool: string | undefined): string {
 function toolOf({ method, name }: Open): string | undefined {
   return method === 'tools/call' ? name : undefined;
 }
-
-const RESOURCE_NOT_FOUND = -32002;
 
 function endingOf(tape: Tape, message: Message, status: OutcomeRecord['status']): Ending {
   if (status === 'ok') return 'answered';

@@ -1,12 +1,9 @@
-import { INVALID_REQUEST, METHOD_REFUSED, TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
+import { INTERNAL_ERROR, INVALID_REQUEST, METHOD_REFUSED, TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
 import type { Message, Refusal } from '../protocol/message.ts';
 import { methodKind, type Sender } from '../protocol/methods.ts';
 import { salvageId, salvageOversize } from '../protocol/salvage.ts';
 import { decodeUtf8 } from '../protocol/splice.ts';
 import type { Session } from './session.ts';
-
-/** JSON-RPC 2.0 section 5.1, "Internal error". */
-const INTERNAL_ERROR = -32603;
 
 /** A line that a fault of ours kept from being judged. */
 export function notJudged(bytes: Uint8Array, start: number, end: number): Refusal {
@@ -38,8 +35,17 @@ export function wrongForm(session: Session, from: Sender, message: Message, byte
     const why = `"${method}" is the client's to send, not the server's.`;
     return refusalOf(message, bytes, METHOD_REFUSED, 'wrong_direction', why);
   }
-  if (message.kind !== 'request') return undefined;
   const open = session.open[from];
+  const isFull = from === 'client' && session.options.isFull?.() === true;
+  const tooSlow = (): Refusal => {
+    const why = 'The server reads too slowly, and too much waits for it.';
+    return refusalOf(message, bytes, TOO_MANY_IN_FLIGHT, 'server_too_slow', why);
+  };
+  if (message.kind !== 'request') {
+    // What ends a request makes room.
+    const frees = message.cancelled !== undefined && open.has(message.cancelled);
+    return isFull && !frees ? tooSlow() : undefined;
+  }
   if (open.isTaken(message.id as string | number)) {
     const why = `The id ${idTextOf(message, bytes)} belongs to a request that is still open or was cancelled.`;
     // An error under that id would be taken for the answer to the first request; and the late answer to a request that
@@ -51,7 +57,7 @@ export function wrongForm(session: Session, from: Sender, message: Message, byte
     const why = `More than ${inFlight} requests are open.`;
     return refusalOf(message, bytes, TOO_MANY_IN_FLIGHT, 'too_many_in_flight', why);
   }
-  return undefined;
+  return isFull ? tooSlow() : undefined;
 }
 
 function refusalOf(message: Message, bytes: Uint8Array, code: number, reason: string, why: string): Refusal {

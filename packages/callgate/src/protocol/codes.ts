@@ -1,7 +1,18 @@
-/** JSON-RPC 2.0 section 5.1; the only standard codes that Callgate answers itself. */
+/** JSON-RPC 2.0 section 5.1. */
 export const PARSE_ERROR = -32700;
 export const INVALID_REQUEST = -32600;
+export const METHOD_NOT_FOUND = -32601;
 export const INVALID_PARAMS = -32602;
+export const INTERNAL_ERROR = -32603;
+
+/** MCP up to 2025-11-25: no resource has this URI; later that is INVALID_PARAMS. */
+export const RESOURCE_NOT_FOUND = -32002;
+/** MCP 2025-11-25: pages must be visited first. */
+export const URL_ELICITATION_REQUIRED = -32042;
+/** MCP 2026-07-28, basic/index, "Error codes". */
+export const HEADER_MISMATCH = -32020;
+export const MISSING_CAPABILITY = -32021;
+export const UNSUPPORTED_VERSION = -32022;
 
 // Our own, outside the range that JSON-RPC reserves (-32768 to -32000).
 /** A rule, or no rule, denied it. */

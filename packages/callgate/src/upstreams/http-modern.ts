@@ -1,3 +1,4 @@
+import { HEADER_MISMATCH } from '../protocol/codes.ts';
 import { readMessage, type Message } from '../protocol/message.ts';
 import { STRING } from '../protocol/scan.ts';
 import { quoted } from '../protocol/splice.ts';
@@ -19,7 +20,6 @@ const NAMED_BY: Readonly<Record<string, string>> = {
   'tasks/update': 'taskId',
   'tasks/cancel': 'taskId',
 };
-const HEADER_MISMATCH = -32020;
 const PASSED_ON = ['protocolVersion', 'clientInfo', 'clientCapabilities'].map(
   (word) => `io.modelcontextprotocol/${word}`,
 );

@@ -1,4 +1,10 @@
-import { INVALID_PARAMS, MALFORMED_ANSWER, SERVER_ENDED } from '../../protocol/codes.ts';
+import {
+  INTERNAL_ERROR,
+  INVALID_PARAMS,
+  MALFORMED_ANSWER,
+  METHOD_NOT_FOUND,
+  SERVER_ENDED,
+} from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { OBJECT, STRING } from '../../protocol/nodes.ts';
@@ -22,12 +28,10 @@ import {
   CLIENT_INFO,
   errorLine,
   idText,
-  INTERNAL_ERROR,
   LEGACY_REVISIONS,
   LOG_LEVEL,
   LOG_LEVELS,
   MAY_ASK,
-  METHOD_NOT_FOUND,
   MODERN_REVISION,
   NEWEST_LEGACY,
   PER_HOP,

@@ -1,4 +1,10 @@
-import { INVALID_PARAMS, MALFORMED_ANSWER } from '../../protocol/codes.ts';
+import {
+  INVALID_PARAMS,
+  MALFORMED_ANSWER,
+  METHOD_NOT_FOUND,
+  MISSING_CAPABILITY,
+  URL_ELICITATION_REQUIRED,
+} from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { Scanner } from '../../protocol/scan.ts';
@@ -26,12 +32,9 @@ import {
   idText,
   LOG_LEVELS,
   MAY_ASK,
-  METHOD_NOT_FOUND,
-  MISSING_CAPABILITY,
   MODERN_REVISION,
   resultLine,
   SERVER_INFO,
-  URL_ELICITATION_REQUIRED,
 } from './wire.ts';
 
 /** Methods of the eras with sessions, and of tasks, which mean something else there. */

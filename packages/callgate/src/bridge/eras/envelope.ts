@@ -1,10 +1,10 @@
-import { INVALID_PARAMS } from '../../protocol/codes.ts';
+import { INVALID_PARAMS, UNSUPPORTED_VERSION } from '../../protocol/codes.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { Tape } from '../../protocol/nodes.ts';
 import { member } from '../../protocol/tape.ts';
 import { CapabilityReader, type ClientCapabilities } from './capabilities.ts';
 import { textMember } from './edits.ts';
-import { CLIENT_CAPABILITIES, LOG_LEVEL, LOG_LEVELS, MODERN_REVISION, UNSUPPORTED_VERSION } from './wire.ts';
+import { CLIENT_CAPABILITIES, LOG_LEVEL, LOG_LEVELS, MODERN_REVISION } from './wire.ts';
 
 /** What a modern request says of the client that sends it. */
 export interface Envelope {

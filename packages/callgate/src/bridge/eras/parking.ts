@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalise } from '../../evidence/canonical.ts';
-import { INVALID_PARAMS } from '../../protocol/codes.ts';
+import { INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
@@ -15,16 +15,7 @@ import { rawAt, strippedMeta, textMember } from './edits.ts';
 import type { LegacySession } from './legacy-session.ts';
 import type { Seal } from './seal.ts';
 import type { Teller } from './teller.ts';
-import {
-  bytesOf,
-  cancelLine,
-  errorLine,
-  idText,
-  INTERNAL_ERROR,
-  METHOD_NOT_FOUND,
-  MISSING_CAPABILITY,
-  resultLine,
-} from './wire.ts';
+import { bytesOf, cancelLine, errorLine, idText, resultLine } from './wire.ts';
 
 /** Room for parked calls that many adapters share. */
 export interface Lot {

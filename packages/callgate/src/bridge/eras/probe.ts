@@ -1,4 +1,4 @@
-import { MALFORMED_ANSWER, SERVER_ENDED } from '../../protocol/codes.ts';
+import { MALFORMED_ANSWER, SERVER_ENDED, UNSUPPORTED_VERSION } from '../../protocol/codes.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { STRING, type Tape } from '../../protocol/nodes.ts';
 import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
@@ -14,7 +14,6 @@ import {
   MODERN_REVISION,
   PROTOCOL_VERSION,
   requestLine,
-  UNSUPPORTED_VERSION,
 } from './wire.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { INVALID_PARAMS, MALFORMED_ANSWER } from '../../protocol/codes.ts';
+import { INTERNAL_ERROR, INVALID_PARAMS, MALFORMED_ANSWER } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import type { Message } from '../../protocol/message.ts';
 import { OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
@@ -11,7 +11,7 @@ import { isUrlMode, lacking, type ClientCapabilities } from './capabilities.ts';
 import type { Clock } from './clock.ts';
 import { inOrder, memberEdits, rawAt, textMember } from './edits.ts';
 import type { Teller } from './teller.ts';
-import { ASKS, bytesOf, cancelLine, errorLine, idText, INTERNAL_ERROR, MAY_ASK, requestLine } from './wire.ts';
+import { ASKS, bytesOf, cancelLine, errorLine, idText, MAY_ASK, requestLine } from './wire.ts';
 
 /** A legacy client's open request to a modern server, through all its rounds. */
 export interface OpenCall {

@@ -1,3 +1,4 @@
+import { INVALID_PARAMS, RESOURCE_NOT_FOUND } from '../../protocol/codes.ts';
 import { NUMBER, OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
 import type { Message } from '../../protocol/message.ts';
 import { splice, type Edit } from '../../protocol/splice.ts';
@@ -5,12 +6,11 @@ import { jsonAt, member, textIs } from '../../protocol/tape.ts';
 import { encodeUtf8 } from '../../protocol/text.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { inOrder, memberEdits, replace, strippedMeta, textMember } from './edits.ts';
-import { CACHEABLE, idText, LEGACY_NOT_FOUND, MAY_ASK, PER_HOP, SERVER_INFO } from './wire.ts';
+import { CACHEABLE, idText, MAY_ASK, PER_HOP, SERVER_INFO } from './wire.ts';
 
 // One message from one era into the other. Each takes what was just read, and gives a buffer of its own; every byte that
 // the other era does not say differently stays as it was.
 
-const INVALID_PARAMS_TEXT = '-32602';
 const OF_A_RETRY: ReadonlySet<string> = new Set(['inputResponses', 'requestState']);
 const NONE: ReadonlySet<string> = new Set();
 const COMPLETE = encodeUtf8('complete');
@@ -58,7 +58,7 @@ function completed(tape: Tape, result: number, method: string): Edit[] {
 
 function modernError(tape: Tape, error: number): Edit[] {
   const code = member(tape, error, 'code');
-  return codeAt(tape, code) === LEGACY_NOT_FOUND ? [replace(tape, code, INVALID_PARAMS_TEXT)] : [];
+  return codeAt(tape, code) === RESOURCE_NOT_FOUND ? [replace(tape, code, String(INVALID_PARAMS))] : [];
 }
 
 /**
@@ -92,9 +92,9 @@ function legacyError(tape: Tape, { error }: Message, method: string): Edit[] {
   const node = member(tape, error, 'code');
   const code = codeAt(tape, node);
   if (code === undefined) return [];
-  if (isModernCode(code)) return [replace(tape, node, INVALID_PARAMS_TEXT)];
-  const isNotFound = code === -32602 && method === 'resources/read' && namesResource(tape, error);
-  return isNotFound ? [replace(tape, node, String(LEGACY_NOT_FOUND))] : [];
+  if (isModernCode(code)) return [replace(tape, node, String(INVALID_PARAMS))];
+  const isNotFound = code === INVALID_PARAMS && method === 'resources/read' && namesResource(tape, error);
+  return isNotFound ? [replace(tape, node, String(RESOURCE_NOT_FOUND))] : [];
 }
 
 /** Codes that came with 2026-07-28: what a client did not declare, or says in other words in its headers. */

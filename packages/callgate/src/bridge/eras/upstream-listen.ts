@@ -1,4 +1,4 @@
-import { INVALID_PARAMS } from '../../protocol/codes.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import type { Message } from '../../protocol/message.ts';
 import { STRING, type Tape } from '../../protocol/nodes.ts';
@@ -8,7 +8,7 @@ import type { Clock } from './clock.ts';
 import { strippedMeta } from './edits.ts';
 import type { OwnAnswer, ServerSelf } from './legacy-session.ts';
 import type { Teller } from './teller.ts';
-import { errorLine, idText, METHOD_NOT_FOUND, resultLine, SUBSCRIPTION_ID } from './wire.ts';
+import { errorLine, idText, resultLine, SUBSCRIPTION_ID } from './wire.ts';
 
 export interface UpstreamListenOptions {
   readonly limits: { readonly subscriptions: number };

@@ -20,14 +20,6 @@ export const TASKS_EXTENSION = `${PREFIX}tasks`;
 /** Keys of a request's `_meta` that say something of one hop only. */
 export const PER_HOP: ReadonlySet<string> = new Set([PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL]);
 
-/** JSON-RPC and MCP codes that servers and clients give each other; Callgate's own are in protocol/codes.ts. */
-export const METHOD_NOT_FOUND = -32601;
-export const INTERNAL_ERROR = -32603;
-export const LEGACY_NOT_FOUND = -32002;
-export const MISSING_CAPABILITY = -32021;
-export const UNSUPPORTED_VERSION = -32022;
-export const URL_ELICITATION_REQUIRED = -32042;
-
 /** Methods that may be answered with `input_required`. */
 export const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 /** Methods whose results say how long they may be kept. */

@@ -1,4 +1,5 @@
 import { messageOf } from '../../model/error.ts';
+import { METHOD_NOT_FOUND } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage } from '../../protocol/message.ts';
 import { ARRAY, NUMBER, OBJECT, STRING, type Scanner } from '../../protocol/scan.ts';
@@ -41,7 +42,6 @@ interface Rest {
   readonly tail: string;
 }
 
-const METHOD_NOT_FOUND = -32601;
 const MOST_RESTS = 8;
 /** Of one list of one server, kept while the list is made. */
 const MOST_BYTES = 32 << 20;

@@ -1,5 +1,5 @@
 import { messageOf } from '../../model/error.ts';
-import { INVALID_PARAMS, INVALID_REQUEST } from '../../protocol/codes.ts';
+import { INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../../protocol/message.ts';
 import { methodKind } from '../../protocol/methods.ts';
@@ -21,8 +21,6 @@ import { Requests, type Held } from './requests.ts';
 import { Standing } from './standing.ts';
 import { envelopeOf, errorLine, notificationLine, resultLine, textAt } from './wire.ts';
 
-const METHOD_NOT_FOUND = -32601;
-const RESOURCE_NOT_FOUND = -32002;
 /** Ids of our own requests: no front door counts that far. */
 const FIRST_ID = 2 ** 52;
 

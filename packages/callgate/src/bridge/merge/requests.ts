@@ -1,5 +1,5 @@
 import { messageOf } from '../../model/error.ts';
-import { SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
+import { INTERNAL_ERROR, SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { quoteJson, splice, type Edit } from '../../protocol/splice.ts';
 import type { Member, Trouble } from './member.ts';
@@ -33,8 +33,6 @@ interface Way {
   readonly member: Member;
   readonly edits: readonly Edit[];
 }
-
-const INTERNAL_ERROR = -32603;
 
 /** The requests of the client: each goes to one server at most, and is answered once. */
 export class Requests {

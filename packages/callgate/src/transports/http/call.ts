@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Exchange } from '../../bridge/exchange.ts';
-import { SERVER_ENDED } from '../../protocol/codes.ts';
+import { INTERNAL_ERROR, SERVER_ENDED } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import type { Message } from '../../protocol/message.ts';
 import { errorAnswer } from '../../protocol/refusal.ts';
@@ -10,7 +10,7 @@ import { decodeUtf8 } from '../../protocol/splice.ts';
 import type { Admission, Ticket, Visitor } from './admission.ts';
 import { EventStream } from './event-stream.ts';
 import type { HttpLimits } from './options.ts';
-import { INTERNAL_ERROR, type Reply } from './reply.ts';
+import type { Reply } from './reply.ts';
 
 export function pooled(length: number): Uint8Array {
   return Buffer.allocUnsafe(length);

@@ -1,12 +1,11 @@
 import type { Era } from '../../bridge/exchange.ts';
-import { INVALID_PARAMS, INVALID_REQUEST } from '../../protocol/codes.ts';
+import { HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_VERSION } from '../../protocol/codes.ts';
 import type { Message, Refusal } from '../../protocol/message.ts';
 import { REVISIONS } from '../../protocol/methods.ts';
 import { OBJECT, type Scanner, STRING } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { member, stringAt } from '../../protocol/tape.ts';
 import type { Head } from './head.ts';
-import { HEADER_MISMATCH, UNSUPPORTED_VERSION } from './reply.ts';
 
 const FIRST_MODERN = '2026-07-28';
 const MODERN: readonly string[] = REVISIONS.filter((revision) => revision >= FIRST_MODERN);

@@ -1,12 +1,19 @@
 import type { ClientEnd } from '../../bridge/exchange.ts';
-import { INVALID_REQUEST, PARSE_ERROR } from '../../protocol/codes.ts';
+import {
+  HEADER_MISMATCH,
+  INVALID_REQUEST,
+  METHOD_NOT_FOUND,
+  MISSING_CAPABILITY,
+  PARSE_ERROR,
+  UNSUPPORTED_VERSION,
+} from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { cancelling, errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.ts';
 import { type Call, Client, type Hall, pooled } from './call.ts';
 import type { Visitor } from './admission.ts';
 import { frameOf } from './event-stream.ts';
 import { ParamHeaders } from './param-headers.ts';
-import { HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, sendJson, UNSUPPORTED_VERSION } from './reply.ts';
+import { sendJson } from './reply.ts';
 
 /**
  * All that one principal has to do with one server since 2026-07-28, where there are no sessions: clients of one principal

@@ -23,14 +23,6 @@ export interface Refused {
   readonly hangUp?: boolean;
 }
 
-/** JSON-RPC 2.0 section 5.1. */
-export const INTERNAL_ERROR = -32603;
-export const METHOD_NOT_FOUND = -32601;
-/** MCP 2026-07-28, basic/index: reserved errors. */
-export const HEADER_MISMATCH = -32020;
-export const MISSING_CAPABILITY = -32021;
-export const UNSUPPORTED_VERSION = -32022;
-
 /** Answers with one JSON text, head and body in one write. */
 export function sendJson(reply: Reply, status: number, body: Uint8Array, fields: readonly string[] = NONE): void {
   if (reply.headersSent || reply.destroyed) return;
