@@ -3,12 +3,16 @@ import { messageOf } from '../model/error.ts';
 
 /** What waits for its evidence before it leaves. */
 export interface Due {
-  /** Closes its books. @returns how to take back what was let through, for when its evidence cannot be written */
-  settle(): (cause: unknown) => void;
-  /** What was judged leaves. */
+  /** Closes its books: what is judged from now on belongs to the next ones. */
+  settle(): Settled;
+}
+
+/** What was judged until its books were closed. One of the two is called, once. */
+export interface Settled {
+  /** It leaves. */
   release(): void;
-  /** What was to leave is forgotten. */
-  discard(): void;
+  /** Its evidence cannot be written: it is answered in place of leaving. */
+  takeBack(cause: unknown): void;
 }
 
 export interface BooksOptions {
@@ -71,22 +75,20 @@ export class Books {
     const due = [...this.#due];
     if (due.length === 0) return;
     this.#due = new Set();
-    const takeBacks = due.map((one) => one.settle());
+    const settled = due.map((one) => one.settle());
     const takeBack = (cause: unknown): void => {
-      for (const one of due) one.discard();
-      for (const back of takeBacks) back(cause);
-      for (const one of due) one.release();
+      for (const one of settled) one.takeBack(cause);
     };
     const fault = this.#flush();
     if (fault !== undefined && !this.#o.passUnrecorded) return takeBack(fault);
     if (this.#o.durability === 'batch') {
-      for (const one of due) one.release();
+      for (const one of settled) one.release();
       return;
     }
     this.#waiting++;
     this.#turn = Promise.all([this.#turn, this.#o.evidence.synced()])
       .then(
-        () => due.forEach((one) => one.release()),
+        () => settled.forEach((one) => one.release()),
         (error: unknown) => {
           this.#o.warn(messageOf(error));
           takeBack(error);

@@ -11,15 +11,18 @@ const RULES = `
   - { id: all, match: { method: "*" }, effect: allow }
 `;
 
-function talk(durability: 'batch' | 'strict' = 'batch') {
+/** @param isSlow the disk has written only what the test says it has */
+function talk(durability: 'batch' | 'strict' = 'batch', isSlow = false) {
   const { options, records, broken, warned } = judgingOf(RULES);
+  const synced: { resolve: () => void; reject: (cause: Error) => void }[] = [];
+  const disk = () => new Promise<void>((resolve, reject) => synced.push({ resolve, reject }));
   const sent: string[] = [];
   const heard: { line: { [key: string]: unknown }; answers: Id | undefined; about: Id | undefined }[] = [];
   const ended: string[] = [];
   let events!: LinkEvents;
   let isClosed = false;
   const books = new Books({
-    evidence: options.evidence,
+    evidence: isSlow ? { ...options.evidence, synced: disk } : options.evidence,
     durability,
     passUnrecorded: false,
     warn: (message) => void warned.push(message),
@@ -51,6 +54,7 @@ function talk(durability: 'batch' | 'strict' = 'batch') {
     books,
     broken,
     records,
+    synced,
     sent,
     heard,
     ended,
@@ -117,6 +121,45 @@ describe('a conversation', () => {
     await turn();
     await books.end();
     expect(sent.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([1, 2]);
+  });
+
+  it('lets no call leave in strict mode with the evidence of an earlier one', async () => {
+    const { ask, sent, synced, turn } = talk('strict', true);
+    const ids = (): number[] => sent.map((line) => (JSON.parse(line) as { id: number }).id);
+    ask(call(1));
+    await turn();
+    ask(call(2));
+    await turn();
+    expect([ids(), synced.length]).toEqual([[], 2]);
+    synced[0]!.resolve();
+    await turn();
+    expect(ids()).toEqual([1]);
+    ask(call(3));
+    synced[1]!.resolve();
+    await Promise.resolve();
+    expect(ids()).not.toContain(3);
+    await turn();
+    expect(ids()).toEqual([1, 2]);
+  });
+
+  it('takes back in strict mode what could not be written, and nothing else', async () => {
+    const { ask, sent, heard, synced, broken, turn } = talk('strict', true);
+    ask(call(1));
+    await turn();
+    broken.flush = new Error('disk full');
+    ask(call(2));
+    await turn();
+    expect(heard).toMatchObject([{ answers: 2, line: { error: { code: -31007 } } }]);
+    synced[0]!.resolve();
+    await turn();
+    expect(sent.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([1]);
+    delete broken.flush;
+    ask(call(3));
+    await turn();
+    synced.at(-1)!.reject(new Error('disk gone'));
+    await turn();
+    expect(heard[1]).toMatchObject({ answers: 3, line: { error: { code: -31007 } } });
+    expect(sent).toHaveLength(1);
   });
 
   it('hands answers on at once, and says what a message of the server is about', async () => {

@@ -2,7 +2,7 @@ import { Judge, type JudgeOptions } from '../gate/judge.ts';
 import type { Id } from '../protocol/correlate.ts';
 import type { Refusal } from '../protocol/message.ts';
 import type { Link, OpenLink } from '../upstreams/link.ts';
-import type { Books, Due } from './books.ts';
+import type { Books, Due, Settled } from './books.ts';
 import type { ClientEnd, Exchange } from './exchange.ts';
 
 export interface ConversationOptions extends Omit<JudgeOptions, 'toServer' | 'toClient'> {
@@ -34,6 +34,8 @@ export class Conversation implements Exchange, Due {
   #about: Id | undefined;
   #fromServer = false;
   #isOver = false;
+  /** Turns whose evidence is being written. */
+  #settling = 0;
   /** How it ended, while refusals wait for their evidence: they leave before the client hears of the end. */
   #how: string | undefined;
 
@@ -43,6 +45,7 @@ export class Conversation implements Exchange, Due {
     this.#books = books;
     this.#judge = new Judge({
       ...judging,
+      isFull: () => this.#link.isFull,
       toServer: {
         line: (bytes, start, stop) => this.#toServer(bytes.subarray(start, stop)),
         whole: (line) => this.#toServer(withoutNewline(line)),
@@ -81,22 +84,36 @@ export class Conversation implements Exchange, Due {
     await this.#link.close();
   }
 
-  settle(): (cause: unknown) => void {
-    return this.#judge.settle();
-  }
-
-  release(): void {
+  /** What is judged while this is on its way to the disk is no part of it, and waits for its own turn. */
+  settle(): Settled {
     const calls = this.#calls;
     const replies = this.#replies;
-    if (calls.length > 0) this.#calls = [];
-    if (replies.length > 0) this.#replies = [];
-    for (const line of calls) this.#link.send(line, 0, line.length);
-    for (const { bytes, answers } of replies) this.#end.message(bytes, answers, answers);
-    if (this.#how !== undefined) this.#tellEnd(this.#how);
+    this.#calls = [];
+    this.#replies = [];
+    this.#settling++;
+    const takeBack = this.#judge.settle();
+    return {
+      release: () => this.#release(calls, replies),
+      takeBack: (cause) => {
+        const later = this.#replies;
+        this.#replies = replies;
+        takeBack(cause);
+        this.#replies = later;
+        this.#release([], replies);
+      },
+    };
   }
 
-  discard(): void {
-    this.#calls = [];
+  #release(calls: readonly Uint8Array[], replies: readonly Line[]): void {
+    this.#settling--;
+    for (const line of calls) this.#link.send(line, 0, line.length);
+    for (const { bytes, answers } of replies) this.#end.message(bytes, answers, answers);
+    if (this.#how !== undefined && !this.#hasReplies) this.#tellEnd(this.#how);
+  }
+
+  /** Whether something that the judge itself has answered has not left yet. */
+  get #hasReplies(): boolean {
+    return this.#replies.length > 0 || this.#settling > 0;
   }
 
   #toServer(line: Uint8Array): void {
@@ -129,7 +146,7 @@ export class Conversation implements Exchange, Due {
       this.#judge.serverEnded(how, isAsked);
       this.#judge.close();
     });
-    if (this.#replies.length > 0 && !isAsked) this.#how = how;
+    if (this.#hasReplies && !isAsked) this.#how = how;
     else this.#tellEnd(how);
   }
 
