@@ -229,11 +229,11 @@ describe('limits a minute of the settings', () => {
     expect(textOf(await two.call('work'))).toBe('done');
     expect(textOf(await one.call('work'))).toBe('done');
     const refused = textOf(await two.call('work'));
-    expect(refused).toContain('limits.toolPerMinute');
+    expect(refused).toContain('the limit of "settings:limits.toolPerMinute" is spent');
     expect(waitOf(refused)).toBeGreaterThan(50);
     expect(textOf(await two.call('other'))).toBe('done');
     await bench.disconnect();
-    const limited = (await bench.logs()).filter(({ matchedRule }) => matchedRule === 'limits.toolPerMinute');
+    const limited = (await bench.logs()).filter(({ matchedRule }) => matchedRule === 'settings:limits.toolPerMinute');
     expect(limited).toMatchObject([{ decision: 'deny', toolName: 'work' }]);
   });
 });

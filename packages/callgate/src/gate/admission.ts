@@ -19,7 +19,7 @@ export function isOperation(call: { readonly method: string; readonly direction?
 }
 
 /**
- * The limits of the settings in the form of a policy's, under the names of the settings; they count with the limits of the home,
+ * The limits of the settings in the form of a policy's, under the names of the settings as rules; they count with the limits of the home,
  * in every process of it.
  */
 export function standingRates(limits: AdmissionLimits): readonly RateObligation[] {
@@ -27,9 +27,9 @@ export function standingRates(limits: AdmissionLimits): readonly RateObligation[
   const add = (rule: string, key: RateObligation['key'], max: number): void => {
     if (max > 0) rates.push({ kind: 'rate', rule, key, max, windowMs: MINUTE_MS });
   };
-  add('limits.perMinute', ['global'], limits.perMinute);
-  add('limits.principalPerMinute', ['principal'], limits.principalPerMinute);
-  add('limits.toolPerMinute', ['tool'], limits.toolPerMinute);
+  add('settings:limits.perMinute', ['global'], limits.perMinute);
+  add('settings:limits.principalPerMinute', ['principal'], limits.principalPerMinute);
+  add('settings:limits.toolPerMinute', ['tool'], limits.toolPerMinute);
   return rates;
 }
 

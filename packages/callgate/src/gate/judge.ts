@@ -1,6 +1,6 @@
 import { messageOf } from '../model/error.ts';
 import type { OutcomeRecord } from '../model/record.ts';
-import { EVIDENCE_UNAVAILABLE, MALFORMED_ANSWER, SERVER_ENDED } from '../protocol/codes.ts';
+import { EVIDENCE_UNAVAILABLE, MALFORMED_ANSWER, SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
 import type { Id } from '../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { methodKind, type Sender } from '../protocol/methods.ts';
@@ -333,7 +333,10 @@ export class Judge {
     const text = `Callgate refused the message: ${refusal.message}`;
     this.#reply(
       from,
-      errorAnswer(clash ? undefined : refusal.idText, refusal.code, text, { reason }),
+      errorAnswer(clash ? undefined : refusal.idText, refusal.code, text, {
+        reason,
+        ...(refusal.code === TOO_MANY_IN_FLIGHT ? { retryAfterMs: BUSY_RETRY_AFTER_MS } : {}),
+      }),
       clash ? undefined : id,
     );
   }
@@ -390,6 +393,7 @@ function otherThan(side: Sender): Sender {
   return side === 'client' ? 'server' : 'client';
 }
 
+const BUSY_RETRY_AFTER_MS = 1000;
 const LIMITED = { limited: true } as const;
 const EDITED = { edited: true } as const;
 const NOTHING_TO_TAKE_BACK = (): void => undefined;

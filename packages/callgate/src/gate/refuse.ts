@@ -47,7 +47,7 @@ export function refusedByRate(what: string, rule: string, retryAfterMs: number, 
     rule,
     record,
     retryAfterMs,
-    text: `Callgate refused ${what}: the limit of rule "${rule}" is spent. Try again in ${secondsOf(retryAfterMs)} s.`,
+    text: `Callgate refused ${what}: the limit of ${rule.startsWith('settings:') ? '' : 'rule '}"${rule}" is spent. Try again in ${secondsOf(retryAfterMs)} s.`,
   };
 }
 

@@ -32,7 +32,7 @@ export interface Replay {
   close(): void;
 }
 
-const FIXED = ['floor:', 'protocol:', 'breaker:', 'limits.'];
+const FIXED = ['floor:', 'protocol:', 'breaker:', 'settings:'];
 const DAY_MS = 86_400_000;
 
 /**

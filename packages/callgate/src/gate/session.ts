@@ -57,6 +57,8 @@ export interface JudgeOptions {
   readonly refusal: 'result' | 'error';
   readonly messageLimits: { readonly depth: number; readonly keys: number };
   readonly inFlight: number;
+  /** True while the server reads too slowly: nothing more is put on the way to it. */
+  isFull?(): boolean;
   /** Explicit, logged settings (`fail: open`, `evidence.required: false`). Denials and the floor still hold. */
   readonly pass: { readonly unjudged: boolean; readonly unrecorded: boolean };
   readonly toServer: Outbox;
