@@ -30,6 +30,13 @@ export async function serverSet(url, set, out) {
   return resultsIn(out);
 }
 
+/** Drives the server at `url` with one scenario of a set. @returns its result; undefined when it did not run */
+export async function serverScenario(url, set, scenario, out) {
+  empty(out);
+  await suite(['server', '--url', url, '--scenario', scenario, '--spec-version', set, '-o', out], 60_000);
+  return resultsIn(out).get(scenario);
+}
+
 /**
  * Has a frozen set drive a client, one scenario after the other: side by side a chain of processes stalls on few cores.
  * @param command of the client; the suite appends the URL of its server

@@ -7,7 +7,6 @@ import {
   Server,
 } from '@modelcontextprotocol/server';
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
-import { serveHttp } from './http.mjs';
 import { PROMPTS, read, RESOURCES, TEMPLATES } from './offers.mjs';
 import { TOOLS } from './tools.mjs';
 
@@ -93,7 +92,11 @@ function named(all, name, kind) {
 
 async function start() {
   const { PORT, ERA = 'both' } = process.env;
-  if (PORT !== undefined) return serveHttp(Number(PORT), ERA, serverFor);
+  if (PORT !== undefined) {
+    // Loaded late: over stdio, one process after another is started, and the suite counts.
+    const { serveHttp } = await import('./http.mjs');
+    return serveHttp(Number(PORT), ERA, serverFor);
+  }
   if (ERA === 'legacy') return serverFor('legacy').connect(new StdioServerTransport());
   serveStdio(({ era }) => serverFor(era), { legacy: ERA === 'modern' ? 'reject' : 'serve' });
 }
