@@ -1,14 +1,13 @@
 import type { ClientEnd, Exchange } from '../bridge/exchange.ts';
 import { CallgateError } from '../model/error.ts';
 import { METHOD_NOT_FOUND, SERVER_ENDED } from '../protocol/codes.ts';
+import { NEWEST_LEGACY } from '../protocol/revisions.ts';
 import { VERSION } from './version.ts';
 
 /** What a server answered. */
 export type Answered =
   | { readonly result: { readonly [key: string]: unknown } }
   | { readonly error: { readonly code: number; readonly message: string; readonly data?: unknown } };
-
-const REVISION = '2025-11-25';
 
 /** A client of ours on an exchange, for commands that ask a server something themselves. It grants the server nothing. */
 export class ExchangeClient {
@@ -29,7 +28,7 @@ export class ExchangeClient {
   /** Begins the session. @returns what the server said of itself */
   async initialize(): Promise<Answered> {
     const clientInfo = { name: 'callgate', version: VERSION };
-    const answer = await this.request('initialize', { protocolVersion: REVISION, capabilities: {}, clientInfo });
+    const answer = await this.request('initialize', { protocolVersion: NEWEST_LEGACY, capabilities: {}, clientInfo });
     if ('result' in answer) this.#send({ method: 'notifications/initialized' });
     return answer;
   }

@@ -1,3 +1,4 @@
+import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../protocol/meta-keys.ts';
 import { KEY, type Scanner } from '../protocol/scan.ts';
 import { encodeUtf8 } from '../protocol/splice.ts';
 import { member, members, stringAt, textIs, walkStrings, type Holder } from '../protocol/tape.ts';
@@ -11,9 +12,7 @@ export interface PlacedString {
 }
 
 /** Keys that every request of 2026-07-28 has in its `_meta` (basic/index, "_meta"). They look like paths. */
-const ENVELOPE = ['protocolVersion', 'clientInfo', 'clientCapabilities'].map((word) =>
-  encodeUtf8(`io.modelcontextprotocol/${word}`),
-);
+const ENVELOPE = [PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES].map((key) => encodeUtf8(key));
 
 /** The keys of the envelope that stand directly in the `_meta` of these params: the protocol's own words, not an agent's. */
 export function envelopeKeys(tape: Scanner, params: number): readonly number[] {

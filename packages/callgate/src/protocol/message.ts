@@ -1,6 +1,8 @@
 import { INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR } from './codes.ts';
 import { keywords, VARIANT } from './keywords.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROTOCOL_VERSION } from './meta-keys.ts';
 import { METHODS } from './methods.ts';
+import { MODERN_REVISION } from './revisions.ts';
 import { pastOddSpace, salvage } from './salvage.ts';
 import type { ScanFault, Scanner } from './scan.ts';
 import { ARRAY, NULL, NUMBER, OBJECT, STRING } from './scan.ts';
@@ -58,13 +60,7 @@ const topKey = keywords(TOP);
 const PARAMS = ['name', 'arguments', 'uri', '_meta', 'cursor', 'progressToken', 'requestId', 'task'] as const;
 const paramsKey = keywords(PARAMS);
 const metaKeyOfVendor = keywords(['_meta']);
-const META = [
-  'progressToken',
-  'io.modelcontextprotocol/protocolVersion',
-  'io.modelcontextprotocol/clientInfo',
-  'io.modelcontextprotocol/clientCapabilities',
-  'io.modelcontextprotocol/logLevel',
-] as const;
+const META = ['progressToken', PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL] as const;
 const metaKey = keywords(META);
 const resultKey = keywords(['resultType', 'task']);
 
@@ -75,7 +71,7 @@ const knownMethods: (readonly [Uint8Array, string])[][] = [];
 for (const { method } of METHODS) (knownMethods[method.length] ??= []).push([encodeUtf8(method), method]);
 /** Methods that 2026-07-28 has no more. */
 const REMOVED = new Set(
-  METHODS.filter(({ revisions }) => !revisions.includes('2026-07-28')).map(({ method }) => method),
+  METHODS.filter(({ revisions }) => !revisions.includes(MODERN_REVISION)).map(({ method }) => method),
 );
 const targets = new Map(METHODS.map((kind) => [kind.method, kind.target]));
 

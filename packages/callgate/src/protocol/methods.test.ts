@@ -22,9 +22,7 @@ it('knows a method only from the side that may send it', () => {
 describe('each revision', () => {
   const of = (revision: string, from: string) =>
     METHODS.filter(
-      (kind) =>
-        (kind.revisions as readonly string[]).includes(revision) &&
-        kind.from !== (from === 'client' ? 'server' : 'client'),
+      (kind) => kind.revisions.includes(revision) && kind.from !== (from === 'client' ? 'server' : 'client'),
     )
       .map((kind) => kind.method)
       .sort();

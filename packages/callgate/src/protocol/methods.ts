@@ -1,3 +1,5 @@
+import { LEGACY_REVISIONS, MODERN_REVISIONS, REVISIONS } from './revisions.ts';
+
 /** Who sends it. */
 export type Sender = 'client' | 'server';
 
@@ -16,17 +18,14 @@ export interface MethodKind {
   /** What its params name: `params.name` of a tool or prompt, or `params.uri`. */
   readonly target: 'tool' | 'prompt' | 'uri' | 'none';
   /** The revisions that have it. */
-  readonly revisions: readonly Revision[];
+  readonly revisions: readonly string[];
   /** Too many and too small for a record each: when allowed, they are counted. */
   readonly counted: boolean;
 }
 
-export const REVISIONS = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28'] as const;
-export type Revision = (typeof REVISIONS)[number];
-
 const ALL = REVISIONS;
-const LEGACY = REVISIONS.slice(0, 4);
-const MODERN = REVISIONS.slice(4);
+const LEGACY = LEGACY_REVISIONS;
+const MODERN = MODERN_REVISIONS;
 const SINCE_2025_06 = REVISIONS.slice(2);
 /** Tasks came with 2025-11-25 and became an extension in 2026-07-28. */
 const SINCE_2025_11 = REVISIONS.slice(3);
@@ -37,7 +36,7 @@ type Row = readonly [
   from: MethodKind['from'],
   form: MethodKind['form'],
   group: MethodGroup,
-  revisions: readonly Revision[],
+  revisions: readonly string[],
   target?: MethodKind['target'],
 ];
 

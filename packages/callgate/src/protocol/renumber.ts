@@ -1,6 +1,7 @@
 import type { Message } from './message.ts';
 import { readMessage } from './message.ts';
 import type { Tape } from './nodes.ts';
+import { SUBSCRIPTION_ID } from './meta-keys.ts';
 import { NUMBER, STRING } from './nodes.ts';
 import type { Scanner } from './scan.ts';
 import { encodeUtf8 } from './splice.ts';
@@ -26,7 +27,6 @@ export interface Restored {
   readonly asks: boolean;
 }
 
-const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const AT_HEAD = encodeUtf8('{"jsonrpc":"2.0","id":');
 const FIRST = encodeUtf8('{"id":');
 const AT_TAIL = encodeUtf8(',"id":');
@@ -114,7 +114,7 @@ export function restoreAnswer(
   const message = readMessage(scanner, line, 0, line.length);
   if ('refused' in message || message.id !== number || message.method !== undefined) return undefined;
   const id: Span = { start: message.idStart, end: message.idEnd };
-  const node = listens ? member(scanner, member(scanner, message.result, '_meta'), SUBSCRIPTION) : -1;
+  const node = listens ? member(scanner, member(scanner, message.result, '_meta'), SUBSCRIPTION_ID) : -1;
   const named = numberOf(scanner, node) === number ? spanOf(scanner, node) : undefined;
   return replaced(line, 0, line.length, id, named, original.id, allocate);
 }
@@ -156,7 +156,7 @@ export function restoreNote(
   const isProgress = message.method === 'notifications/progress';
   const node = isProgress
     ? member(scanner, message.params, 'progressToken')
-    : member(scanner, member(scanner, message.params, '_meta'), SUBSCRIPTION);
+    : member(scanner, member(scanner, message.params, '_meta'), SUBSCRIPTION_ID);
   const number = numberOf(scanner, node);
   const original = number === undefined ? undefined : originals(number);
   const text = isProgress ? original?.token : original?.id;

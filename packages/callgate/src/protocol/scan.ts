@@ -25,6 +25,9 @@ export interface ScanLimits {
 
 /** Nodes whose memory is kept between messages (about 0.5 MB). */
 const RETAINED = 32_768;
+/** A message, or the chunk it came in, that is held until the next one. */
+const RETAINED_BYTES = 1 << 16;
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * A strict scanner of one JSON value (RFC 8259) over bytes: one pass, no recursion, no allocation for ordinary
@@ -76,10 +79,15 @@ export class Scanner extends Tape {
 
   /** Lets go of the last message and of the memory a large one took. */
   release(): void {
-    this.bytes = new Uint8Array(0);
+    this.bytes = NO_BYTES;
     this.count = 0;
     if (this.kinds.length > RETAINED) this.resize(512);
     this.#keys.restart(0);
+  }
+
+  /** After a message: one that was large is not held until the next one comes, for there may be as many scanners as sessions. */
+  rest(): void {
+    if (this.bytes.length > RETAINED_BYTES || this.kinds.length > RETAINED) this.release();
   }
 
   #scan(bytes: Uint8Array, from: number, end: number): TokenFault | undefined {

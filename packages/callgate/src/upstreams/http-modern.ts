@@ -1,5 +1,6 @@
 import { HEADER_MISMATCH } from '../protocol/codes.ts';
 import { readMessage, type Message } from '../protocol/message.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../protocol/meta-keys.ts';
 import { STRING } from '../protocol/scan.ts';
 import { quoted } from '../protocol/splice.ts';
 import { member, numberAt, stringAt } from '../protocol/tape.ts';
@@ -20,9 +21,7 @@ const NAMED_BY: Readonly<Record<string, string>> = {
   'tasks/update': 'taskId',
   'tasks/cancel': 'taskId',
 };
-const PASSED_ON = ['protocolVersion', 'clientInfo', 'clientCapabilities'].map(
-  (word) => `io.modelcontextprotocol/${word}`,
-);
+const PASSED_ON = [PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES];
 /** Notifications at the server at once. */
 const MOST_NOTES = 256;
 /** Pages of a list that the link asks for itself. */

@@ -13,6 +13,8 @@ import { Scanner } from '../../protocol/scan.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, member, stringAt } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
+import { LEGACY_REVISIONS, MODERN_REVISION, NEWEST_LEGACY } from '../../protocol/revisions.ts';
 import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import { CapabilityReader, capabilitiesOf, type ClientCapabilities } from './capabilities.ts';
 import { rawAt, textMember, withMeta } from './edits.ts';
@@ -22,23 +24,7 @@ import { Rounds, type OpenCall } from './rounds.ts';
 import { Teller } from './teller.ts';
 import { codeAt, isModernCode, legacyAnswer } from './translate.ts';
 import { UpstreamListen } from './upstream-listen.ts';
-import {
-  cancelLine,
-  CLIENT_CAPABILITIES,
-  CLIENT_INFO,
-  errorLine,
-  idText,
-  LEGACY_REVISIONS,
-  LOG_LEVEL,
-  LOG_LEVELS,
-  MAY_ASK,
-  MODERN_REVISION,
-  NEWEST_LEGACY,
-  PER_HOP,
-  PROTOCOL_VERSION,
-  requestLine,
-  resultLine,
-} from './wire.ts';
+import { cancelLine, errorLine, idText, LOG_LEVELS, MAY_ASK, PER_HOP, requestLine, resultLine } from './wire.ts';
 
 /** Methods of sessions that have no counterpart. */
 const REMOVED: ReadonlySet<string> = new Set(['tasks/get', 'tasks/list', 'tasks/result', 'tasks/cancel']);
@@ -109,7 +95,10 @@ class AsLegacy implements Link {
       envelope: () => this.#envelope.join(','),
     });
     this.#link = options.open({
-      message: (bytes, start, end, about) => this.#message(bytes, start, end, about),
+      message: (bytes, start, end, about) => {
+        this.#message(bytes, start, end, about);
+        this.#scanner.rest();
+      },
       oversize: (head, tail, length, about) => this.#oversize(head, tail, length, about),
       failed: (id, failure) => this.#failed(id, failure),
       drained: () => this.#teller.drained(),
@@ -124,6 +113,7 @@ class AsLegacy implements Link {
   send(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isClosed) return;
     this.#teller.during(() => this.#receive(bytes, start, end));
+    this.#scanner.rest();
     this.#keepSweeping();
   }
 

@@ -12,6 +12,8 @@ import type { Tape } from '../../protocol/nodes.ts';
 import { salvageId } from '../../protocol/salvage.ts';
 import { quoted } from '../../protocol/splice.ts';
 import { member } from '../../protocol/tape.ts';
+import { SERVER_INFO } from '../../protocol/meta-keys.ts';
+import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import type { Call } from './call.ts';
 import type { ClientCapabilities } from './capabilities.ts';
@@ -25,17 +27,7 @@ import { SessionPool } from './pool.ts';
 import { ServerNotes } from './server-notes.ts';
 import { Teller } from './teller.ts';
 import { codeAt, legacyRequest, modernAnswer } from './translate.ts';
-import {
-  ASKS,
-  cancelLine,
-  errorLine,
-  idText,
-  LOG_LEVELS,
-  MAY_ASK,
-  MODERN_REVISION,
-  resultLine,
-  SERVER_INFO,
-} from './wire.ts';
+import { ASKS, cancelLine, errorLine, idText, LOG_LEVELS, MAY_ASK, resultLine } from './wire.ts';
 
 /** Methods of the eras with sessions, and of tasks, which mean something else there. */
 const REMOVED: ReadonlySet<string> = new Set([
@@ -112,6 +104,7 @@ class AsModern implements Link, SessionEvents {
   send(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isClosed) return;
     this.#teller.during(() => this.#receive(bytes, start, end));
+    this.#scanner.rest();
     this.#keepSweeping();
   }
 

@@ -2,7 +2,7 @@ import { canonicalise } from '../../evidence/canonical.ts';
 import { OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
 import { member, stringAt } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
-import { TASKS_EXTENSION } from './wire.ts';
+import { TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
 
 /** What a client can be asked for. */
 export interface ClientCapabilities {

@@ -2,9 +2,11 @@ import { INVALID_PARAMS, UNSUPPORTED_VERSION } from '../../protocol/codes.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { Tape } from '../../protocol/nodes.ts';
 import { member } from '../../protocol/tape.ts';
+import { CLIENT_CAPABILITIES, LOG_LEVEL, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
+import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import { CapabilityReader, type ClientCapabilities } from './capabilities.ts';
 import { textMember } from './edits.ts';
-import { CLIENT_CAPABILITIES, LOG_LEVEL, LOG_LEVELS, MODERN_REVISION } from './wire.ts';
+import { LOG_LEVELS } from './wire.ts';
 
 /** What a modern request says of the client that sends it. */
 export interface Envelope {
@@ -41,9 +43,9 @@ export class EnvelopeReader {
 
 const NO_VERSION: EnvelopeFault = {
   code: INVALID_PARAMS,
-  message: 'The request has no "io.modelcontextprotocol/protocolVersion" in "_meta".',
+  message: `The request has no "${PROTOCOL_VERSION}" in "_meta".`,
 };
 const NO_CAPABILITIES: EnvelopeFault = {
   code: INVALID_PARAMS,
-  message: 'The request has no object "io.modelcontextprotocol/clientCapabilities" in "_meta".',
+  message: `The request has no object "${CLIENT_CAPABILITIES}" in "_meta".`,
 };

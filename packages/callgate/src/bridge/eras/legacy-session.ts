@@ -4,21 +4,16 @@ import { OBJECT, STRING, TRUE, type Tape } from '../../protocol/nodes.ts';
 import { member } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
 import type { Id } from '../../protocol/correlate.ts';
+import { salvageId } from '../../protocol/salvage.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { SERVER_ENDED } from '../../protocol/codes.ts';
+import { SERVER_INFO, TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
+import { LEGACY_REVISIONS, NEWEST_LEGACY } from '../../protocol/revisions.ts';
 import type { Link, LinkFailure, OpenLink } from '../../upstreams/link.ts';
 import type { ClientCapabilities } from './capabilities.ts';
 import { inOrder, memberEdits, textMember } from './edits.ts';
 import type { Ask, Call } from './call.ts';
-import {
-  idText,
-  LEGACY_REVISIONS,
-  NEWEST_LEGACY,
-  notificationLine,
-  requestLine,
-  SERVER_INFO,
-  TASKS_EXTENSION,
-} from './wire.ts';
+import { idText, notificationLine, requestLine } from './wire.ts';
 
 /** What a session with a legacy server tells; the scanner's tape holds the message meanwhile. */
 export interface SessionEvents {
@@ -96,8 +91,11 @@ export class LegacySession {
     this.capabilities = options.capabilities;
     this.lastUsed = this.#openedAt = options.now();
     this.#link = options.open({
-      message: (bytes, start, end, about) => this.#message(bytes, start, end, about),
-      oversize: (head, tail, length, about) => events.oversize(this, head, tail, length, about),
+      message: (bytes, start, end, about) => {
+        this.#message(bytes, start, end, about);
+        this.#o.scanner.rest();
+      },
+      oversize: (head, tail, length, about) => this.#oversize(head, tail, length, about),
       failed: (id, failure) => this.#failed(id, failure),
       drained: () => events.drained(),
       ended: (how) => this.#end({ code: SERVER_ENDED, why: how, kind: 'transport' }),
@@ -214,6 +212,14 @@ export class LegacySession {
     const own = id === undefined ? undefined : this.#takeOwn(id);
     if (own === undefined) this.#events.unreadable(this, id, bytes, start, end);
     else own(refused(`gave an answer that cannot be read: ${refusal.message}`));
+  }
+
+  #oversize(head: Uint8Array, tail: Uint8Array, length: number, about: Id | undefined): void {
+    if (this.#isOver) return;
+    const text = salvageId(head, 0, head.length) ?? salvageId(tail, 0, tail.length);
+    const own = text === undefined ? undefined : this.#takeOwn(JSON.parse(text) as Id);
+    if (own === undefined) this.#events.oversize(this, head, tail, length, about);
+    else own(refused(`gave an answer of ${length} bytes, which is too long`));
   }
 
   #failed(id: Id, failure: LinkFailure): void {

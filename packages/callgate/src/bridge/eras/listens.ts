@@ -4,12 +4,13 @@ import type { Message } from '../../protocol/message.ts';
 import { ARRAY, FALSE, OBJECT, STRING, TRUE, type Tape } from '../../protocol/nodes.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, member, stringAt } from '../../protocol/tape.ts';
+import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
 import type { LinkFailure } from '../../upstreams/link.ts';
 import type { Clock } from './clock.ts';
 import { withMeta } from './edits.ts';
 import type { LegacySession } from './legacy-session.ts';
 import type { Teller } from './teller.ts';
-import { idText, notificationLine, resultLine, SUBSCRIPTION_ID } from './wire.ts';
+import { idText, notificationLine, resultLine } from './wire.ts';
 
 /** Kinds of changes a client may listen to, and what tells of them. */
 const KINDS = {

@@ -115,6 +115,16 @@ it('knows which call an answer that is too long was for', async () => {
   expect(peers[0]!.last('tools/call')?.id).toBe(2);
 });
 
+it('fails what waits for a server at once when the answer to its initialize is too long', async () => {
+  const { call, ear, peers } = modern({}, scripted(() => undefined));
+  call(1);
+  await settled();
+  const id = JSON.stringify(peers[0]!.last('initialize')!.id);
+  peers[0]!.oversize(`{"jsonrpc":"2.0","id":${id},"result":{"a":"`, '"}}', 20_000_000);
+  expect(ear.failures).toMatchObject([{ id: 1, kind: 'refused' }]);
+  expect(ear.oversizes).toEqual([]);
+});
+
 it('fails a call whose later round gets an answer that cannot be read: its id is not the one the client knows', async () => {
   const script: Script = () => undefined;
   const { call, send, ear, peers, clock } = modern({}, legacyServer(script));

@@ -4,17 +4,12 @@ import { STRING, type Tape } from '../../protocol/nodes.ts';
 import { Scanner, type ScanLimits } from '../../protocol/scan.ts';
 import { quoted } from '../../protocol/splice.ts';
 import { elements, member, stringAt } from '../../protocol/tape.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
+import { LEGACY_REVISIONS, MODERN_REVISION } from '../../protocol/revisions.ts';
 import type { LinkFailure, OpenLink } from '../../upstreams/link.ts';
 import type { Clock } from './clock.ts';
 import { codeAt } from './translate.ts';
-import {
-  CLIENT_CAPABILITIES,
-  CLIENT_INFO,
-  LEGACY_REVISIONS,
-  MODERN_REVISION,
-  PROTOCOL_VERSION,
-  requestLine,
-} from './wire.ts';
+import { requestLine } from './wire.ts';
 
 /**
  * What a server speaks. `both` only when it says so: a server of both eras need not name its older revisions.

@@ -5,8 +5,9 @@ import { splice, type Edit } from '../../protocol/splice.ts';
 import { jsonAt, member, textIs } from '../../protocol/tape.ts';
 import { encodeUtf8 } from '../../protocol/text.ts';
 import type { Id } from '../../protocol/correlate.ts';
+import { SERVER_INFO } from '../../protocol/meta-keys.ts';
 import { inOrder, memberEdits, replace, strippedMeta, textMember } from './edits.ts';
-import { CACHEABLE, idText, MAY_ASK, PER_HOP, SERVER_INFO } from './wire.ts';
+import { CACHEABLE, idText, MAY_ASK, PER_HOP } from './wire.ts';
 
 // One message from one era into the other. Each takes what was just read, and gives a buffer of its own; every byte that
 // the other era does not say differently stays as it was.

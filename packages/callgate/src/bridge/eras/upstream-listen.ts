@@ -4,11 +4,12 @@ import type { Message } from '../../protocol/message.ts';
 import { STRING, type Tape } from '../../protocol/nodes.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, jsonAt, member, stringAt } from '../../protocol/tape.ts';
+import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
 import type { Clock } from './clock.ts';
 import { strippedMeta } from './edits.ts';
 import type { OwnAnswer, ServerSelf } from './legacy-session.ts';
 import type { Teller } from './teller.ts';
-import { errorLine, idText, resultLine, SUBSCRIPTION_ID } from './wire.ts';
+import { errorLine, idText, resultLine } from './wire.ts';
 
 export interface UpstreamListenOptions {
   readonly limits: { readonly subscriptions: number };

@@ -1,21 +1,7 @@
 import type { Id } from '../../protocol/correlate.ts';
-import { REVISIONS } from '../../protocol/methods.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { quoted } from '../../protocol/splice.ts';
 import { encodeUtf8 } from '../../protocol/text.ts';
-
-/** The first revision without sessions, and the newest one with them. */
-export const MODERN_REVISION = '2026-07-28';
-export const LEGACY_REVISIONS: readonly string[] = REVISIONS.filter((revision) => revision !== MODERN_REVISION);
-export const NEWEST_LEGACY = '2025-11-25';
-
-const PREFIX = 'io.modelcontextprotocol/';
-export const PROTOCOL_VERSION = `${PREFIX}protocolVersion`;
-export const CLIENT_INFO = `${PREFIX}clientInfo`;
-export const CLIENT_CAPABILITIES = `${PREFIX}clientCapabilities`;
-export const LOG_LEVEL = `${PREFIX}logLevel`;
-export const SERVER_INFO = `${PREFIX}serverInfo`;
-export const SUBSCRIPTION_ID = `${PREFIX}subscriptionId`;
-export const TASKS_EXTENSION = `${PREFIX}tasks`;
 
 /** Keys of a request's `_meta` that say something of one hop only. */
 export const PER_HOP: ReadonlySet<string> = new Set([PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES, LOG_LEVEL]);

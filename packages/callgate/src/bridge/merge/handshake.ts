@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from '../../model/json.ts';
 import { ExactNumber } from '../../model/json.ts';
-import { REVISIONS } from '../../protocol/methods.ts';
 import { readMessage } from '../../protocol/message.ts';
+import { SERVER_INFO } from '../../protocol/meta-keys.ts';
+import { LEGACY_REVISIONS, MODERN_REVISIONS, NEWEST_LEGACY } from '../../protocol/revisions.ts';
 import type { Scanner } from '../../protocol/scan.ts';
 import { encodeUtf8, quoted, splice } from '../../protocol/splice.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
@@ -14,7 +15,6 @@ const MOST_OF_ONE = 4000;
 const MOST_OF_ALL = 32_000;
 /** Kinds of which lists change when a server comes late. */
 const LISTED = ['tools', 'prompts', 'resources'] as const;
-const LEGACY: readonly string[] = REVISIONS.slice(0, 4);
 const DISCOVER_TTL_MS = 5000;
 
 /**
@@ -38,7 +38,7 @@ export function initializeResult(
   prefixes: readonly string[],
   wanted: string | undefined,
 ): string {
-  const version = wanted !== undefined && LEGACY.includes(wanted) ? wanted : LEGACY.at(-1)!;
+  const version = wanted !== undefined && LEGACY_REVISIONS.includes(wanted) ? wanted : NEWEST_LEGACY;
   return paramsText({
     protocolVersion: quoted(version),
     capabilities: jsonText(capabilitiesOf(members)),
@@ -51,12 +51,12 @@ export function initializeResult(
 export function discoverResult(options: MergeOptions, members: readonly Member[], prefixes: readonly string[]): string {
   return paramsText({
     resultType: '"complete"',
-    supportedVersions: JSON.stringify(REVISIONS.slice(4)),
+    supportedVersions: JSON.stringify(MODERN_REVISIONS),
     capabilities: jsonText(capabilitiesOf(members)),
     instructions: instructionsText(options, members, prefixes),
     ttlMs: String(DISCOVER_TTL_MS),
     cacheScope: '"private"',
-    _meta: paramsText({ 'io.modelcontextprotocol/serverInfo': JSON.stringify(options.serverInfo) }),
+    _meta: paramsText({ [SERVER_INFO]: JSON.stringify(options.serverInfo) }),
   });
 }
 

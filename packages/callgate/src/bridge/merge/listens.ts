@@ -2,6 +2,7 @@ import { messageOf } from '../../model/error.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { INVALID_PARAMS, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
+import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
 import { ARRAY, OBJECT, STRING, TRUE } from '../../protocol/scan.ts';
 import { quoted, type Edit } from '../../protocol/splice.ts';
 import { elements, member as memberOf, stringAt } from '../../protocol/tape.ts';
@@ -27,7 +28,6 @@ const FLAGS = [
   ['promptsListChanged', 'notifications/prompts/list_changed', 'prompts'],
   ['resourcesListChanged', 'notifications/resources/list_changed', 'resources'],
 ] as const;
-const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const UPDATED = 'notifications/resources/updated';
 const MOST_URIS = 1000;
@@ -127,7 +127,7 @@ export class Listens {
   /** A notification of a server. @returns false when it belongs to no subscription */
   told(member: Member, message: Message, about: Id | undefined): boolean {
     const { tape, directory } = this.#host;
-    const node = memberOf(tape, memberOf(tape, message.params, '_meta'), SUBSCRIPTION);
+    const node = memberOf(tape, memberOf(tape, message.params, '_meta'), SUBSCRIPTION_ID);
     const leg = this.#legs.get(idAt(tape, node) ?? about ?? -1);
     if (leg === undefined || leg.member !== member || leg.generation !== member.generation) return node >= 0;
     const { listen } = leg;
@@ -270,7 +270,7 @@ export class Listens {
 
   #close(listen: Listen): void {
     this.#end(listen, false);
-    const meta = paramsText({ [SUBSCRIPTION]: idText(listen.id) });
+    const meta = paramsText({ [SUBSCRIPTION_ID]: idText(listen.id) });
     this.#reply(listen.id, resultLine(listen.id, paramsText({ resultType: '"complete"', _meta: meta })));
   }
 
@@ -295,5 +295,5 @@ export class Listens {
 }
 
 function metaOf(id: Id, notifications?: string): string {
-  return paramsText({ notifications, _meta: paramsText({ [SUBSCRIPTION]: idText(id) }) });
+  return paramsText({ notifications, _meta: paramsText({ [SUBSCRIPTION_ID]: idText(id) }) });
 }

@@ -2,7 +2,8 @@ import type { JsonObject } from '../../model/json.ts';
 import { messageOf } from '../../model/error.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage } from '../../protocol/message.ts';
-import { REVISIONS } from '../../protocol/methods.ts';
+import { TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
+import { MODERN_REVISION, REVISIONS } from '../../protocol/revisions.ts';
 import { OBJECT, type Scanner } from '../../protocol/scan.ts';
 import { jsonAt, member } from '../../protocol/tape.ts';
 import type { Exchange } from '../exchange.ts';
@@ -41,9 +42,6 @@ const LONGEST_PAUSE_MS = 60_000;
 const LASTING_MS = 30_000;
 /** How long an answer to a request of the merge itself is worth anything. */
 const LATE_MS = 120_000;
-const KNOWN: readonly string[] = REVISIONS;
-const MODERN = '2026-07-28';
-const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 
 /** One server of a merge: its conversations, one after the other. */
 export class Member {
@@ -212,7 +210,7 @@ export class Member {
     const isSaid = capabilities >= 0 && tape.kinds[capabilities] === OBJECT;
     this.capabilities = isSaid ? (jsonAt(tape, capabilities) as JsonObject) : {};
     this.instructions = textAt(tape, result, 'instructions');
-    this.revision = textAt(tape, result, 'protocolVersion') ?? MODERN;
+    this.revision = textAt(tape, result, 'protocolVersion') ?? MODERN_REVISION;
   }
 
   /** Whether it has said that it has something; undefined before it spoke of itself. */
@@ -261,7 +259,7 @@ export class Member {
       return this.#giveUp(`would not begin: ${textAt(tape, message.error, 'message') ?? 'it gave no reason'}`);
     }
     const revision = textAt(tape, message.result, 'protocolVersion');
-    if (revision === undefined || !KNOWN.includes(revision)) {
+    if (revision === undefined || !REVISIONS.includes(revision)) {
       return this.#giveUp('speaks a revision of the protocol that Callgate does not know');
     }
     this.learn(tape, message.result);

@@ -3,6 +3,7 @@ import { INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND }
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../../protocol/message.ts';
 import { methodKind } from '../../protocol/methods.ts';
+import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import { NULL, Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
@@ -348,7 +349,9 @@ class Merge implements MergedExchange, ListensHost {
   #isOfOtherEra(method: string): boolean {
     const revisions = methodKind(method, 'client')?.revisions;
     if (revisions === undefined) return false;
-    return this.options.era === 'modern' ? !revisions.includes(MODERN) : revisions.every((one) => one === MODERN);
+    return this.options.era === 'modern'
+      ? !revisions.includes(MODERN_REVISION)
+      : revisions.every((one) => one === MODERN_REVISION);
   }
 
   /** The client is told once of what changed in a turn, however many servers say so. */
@@ -390,5 +393,4 @@ class Merge implements MergedExchange, ListensHost {
 }
 
 const BEFORE_HELLO: readonly string[] = ['initialize', 'ping', 'server/discover'];
-const MODERN = '2026-07-28';
 const NOWHERE = { start: 0, end: 0 };

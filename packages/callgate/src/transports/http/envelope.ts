@@ -1,16 +1,12 @@
 import type { Era } from '../../bridge/exchange.ts';
 import { HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_VERSION } from '../../protocol/codes.ts';
 import type { Message, Refusal } from '../../protocol/message.ts';
-import { REVISIONS } from '../../protocol/methods.ts';
+import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
+import { LEGACY_REVISIONS, MODERN_REVISION, MODERN_REVISIONS } from '../../protocol/revisions.ts';
 import { OBJECT, type Scanner, STRING } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { member, stringAt } from '../../protocol/tape.ts';
 import type { Head } from './head.ts';
-
-const FIRST_MODERN = '2026-07-28';
-const MODERN: readonly string[] = REVISIONS.filter((revision) => revision >= FIRST_MODERN);
-const LEGACY: readonly string[] = REVISIONS.filter((revision) => revision < FIRST_MODERN);
-const META = 'io.modelcontextprotocol/';
 
 /** Which member of the params Mcp-Name repeats (2026-07-28, basic/transports, "Standard request headers"; SEP-2663). */
 const NAMED_BY = new Map([
@@ -36,12 +32,12 @@ export function eraOf(message: Message, head: Head): Era {
 
 /** Whether a version is of 2026-07-28 or later. */
 export function isModern(version: string | undefined): boolean {
-  return version !== undefined && version.length === 10 && isDate(version) && version >= FIRST_MODERN;
+  return version !== undefined && version.length === 10 && isDate(version) && version >= MODERN_REVISION;
 }
 
 /** Whether a client of a session may name this version; `agreed` is what its session agreed on. */
 export function isKnownLegacy(version: string, agreed: string | undefined): boolean {
-  return version === agreed || LEGACY.includes(version);
+  return version === agreed || LEGACY_REVISIONS.includes(version);
 }
 
 /**
@@ -78,8 +74,8 @@ export function misfitOf(tape: Scanner, message: Message, head: Head): Misfit | 
     );
   }
   const version = claim ?? head.version;
-  if (version !== undefined && !MODERN.includes(version)) {
-    const data = { supported: MODERN, requested: version };
+  if (version !== undefined && !MODERN_REVISIONS.includes(version)) {
+    const data = { supported: MODERN_REVISIONS, requested: version };
     return {
       ...misfit(tape, message, UNSUPPORTED_VERSION, 'version', `Version ${shown(version)} is not supported.`),
       data,
@@ -97,12 +93,12 @@ export function initializeMisfitOf(tape: Scanner, message: Message, head: Head):
 function envelopeProblem(tape: Scanner, message: Message): string | undefined {
   const meta = member(tape, message.params, '_meta');
   if (meta < 0 || tape.kinds[meta] !== OBJECT) return 'The params have no _meta, which each request carries.';
-  if (message.protocolVersion === undefined) return `The _meta has no "${META}protocolVersion".`;
-  const capabilities = member(tape, meta, `${META}clientCapabilities`);
-  if (capabilities < 0) return `The _meta has no "${META}clientCapabilities".`;
-  if (tape.kinds[capabilities] !== OBJECT) return `The _meta's "${META}clientCapabilities" must be an object.`;
-  const info = member(tape, meta, `${META}clientInfo`);
-  if (info >= 0 && tape.kinds[info] !== OBJECT) return `The _meta's "${META}clientInfo" must be an object.`;
+  if (message.protocolVersion === undefined) return `The _meta has no "${PROTOCOL_VERSION}".`;
+  const capabilities = member(tape, meta, CLIENT_CAPABILITIES);
+  if (capabilities < 0) return `The _meta has no "${CLIENT_CAPABILITIES}".`;
+  if (tape.kinds[capabilities] !== OBJECT) return `The _meta's "${CLIENT_CAPABILITIES}" must be an object.`;
+  const info = member(tape, meta, CLIENT_INFO);
+  if (info >= 0 && tape.kinds[info] !== OBJECT) return `The _meta's "${CLIENT_INFO}" must be an object.`;
   return undefined;
 }
 
