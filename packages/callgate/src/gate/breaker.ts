@@ -2,7 +2,7 @@ import type { Evidence } from '../evidence/index.ts';
 import type { Decision } from '../model/decision.ts';
 import { messageOf } from '../model/error.ts';
 import type { OutcomeRecord } from '../model/record.ts';
-import { RESOURCE_NOT_FOUND } from '../protocol/codes.ts';
+import { INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RESOURCE_NOT_FOUND } from '../protocol/codes.ts';
 import type { Message } from '../protocol/message.ts';
 import { NUMBER, type Tape } from '../protocol/nodes.ts';
 import { jsonAt, member } from '../protocol/tape.ts';
@@ -20,7 +20,7 @@ const MINUTE_US = 60_000_000;
 /** What refuses a call that the policy allows while a circuit is open; undefined when none is. Nothing is charged yet. */
 export function heldBack(session: Session, call: LiveCall, judged: Decision): Decision | undefined {
   const { breaker, options } = session;
-  if (breaker === undefined || !isOperation(call)) return undefined;
+  if (breaker === undefined || !breaker.isAnyOpen || !isOperation(call)) return undefined;
   const shut = breaker.shut(call.tool, options.mono());
   if (shut === undefined) return undefined;
   return {
@@ -37,7 +37,7 @@ export function heldBack(session: Session, call: LiveCall, judged: Decision): De
 
 /** A call is let through: where a circuit was open, it is the probe. */
 export function entered({ breaker, options }: Session, call: LiveCall): void {
-  if (breaker !== undefined && isOperation(call)) breaker.enter(call.tool, options.mono());
+  if (breaker?.isAnyOpen === true && isOperation(call)) breaker.enter(call.tool, options.mono());
 }
 
 /** A call that was let through has ended. */
@@ -46,14 +46,8 @@ export function noted({ breaker, options }: Session, open: Open, ending: Ending)
 }
 
 /** The server has answered a call. */
-export function notedAnswer(
-  session: Session,
-  open: Open,
-  message: Message,
-  status: () => OutcomeRecord['status'],
-): void {
-  if (session.breaker === undefined || !isOperation(open)) return;
-  noted(session, open, endingOf(session.tape, message, status()));
+export function notedAnswer(session: Session, open: Open, message: Message, status: OutcomeRecord['status']): void {
+  if (session.breaker?.learnsFromAnswers === true) noted(session, open, endingOf(session.tape, message, status));
 }
 
 /** The server has ended, and what was open with it. */
@@ -130,6 +124,6 @@ function endingOf(tape: Tape, message: Message, status: OutcomeRecord['status'])
  * the range that MCP keeps for itself (-32020 to -32099: headers, capabilities, versions).
  */
 function isClientsFault(code: number): boolean {
-  if (code === -32700 || (code <= -32600 && code >= -32602)) return true;
+  if (code === PARSE_ERROR || (code <= INVALID_REQUEST && code >= INVALID_PARAMS)) return true;
   return code === RESOURCE_NOT_FOUND || (code <= -32020 && code >= -32099);
 }

@@ -49,6 +49,9 @@ export class Judge {
     } catch (error) {
       this.#o.warn(`A message could not be judged and was refused: ${messageOf(error)}`);
       this.#refuseMalformed(from, notJudged(bytes, start, end));
+    } finally {
+      this.#session.tape.rest();
+      this.#session.spare.rest();
     }
   }
 
@@ -214,8 +217,9 @@ export class Judge {
 
   #answerTo(open: Open, from: Sender, message: Message, bytes: Uint8Array, start: number, end: number): void {
     const { tape, record, annotations, lists } = this.#session;
-    if (from === 'server') notedAnswer(this.#session, open, message, () => statusOf(tape, open, message));
-    if (open.charge !== undefined) settleByAnswer(this.#session, open, message, statusOf(tape, open, message));
+    const status = statusOf(tape, open, message);
+    if (from === 'server') notedAnswer(this.#session, open, message, status);
+    if (open.charge !== undefined) settleByAnswer(this.#session, open, message, status);
     const edits = judgeAnswer(this.#session, from, open, message, bytes);
     if (isStop(edits)) return this.#refuseAnswer(from, open, edits, message, bytes);
 
@@ -227,7 +231,7 @@ export class Judge {
       lists.declared(tape, message.result);
     }
     const list = filterList(this.#session, open, message.result);
-    this.#outcome(open, statusOf(tape, open, message), end - start, edits.length, list.hidden);
+    this.#outcome(open, status, end - start, edits.length, list.hidden);
     this.#forward(from, bytes, start, end, mergeEdits(edits, list.edits), message.id);
   }
 

@@ -73,6 +73,16 @@ export class Breaker {
     this.#server = this.#circuit(undefined, { ...options.limits, toolErrors: 0 });
   }
 
+  /** Whether `shut` and `enter` have anything to tell. */
+  get isAnyOpen(): boolean {
+    return this.#open > 0;
+  }
+
+  /** Whether an answer can change anything; of losses each can. */
+  get learnsFromAnswers(): boolean {
+    return !this.#isQuiet || this.#o.limits.toolErrors > 0;
+  }
+
   /** Tools that are remembered. */
   get size(): number {
     return this.#tools.size;
