@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Bench, CLI, isAlive, within } from './peers/gate.ts';
 import { type RawClient, textOf } from './peers/raw-client.ts';
+import { keyOf, sdkClient, serve } from './peers/serve.ts';
 
 let bench: Bench;
 afterEach(async () => {
@@ -94,6 +95,33 @@ describe('two gates that one agent has started', () => {
     const [a, b] = [await inShell('a'), await inShell('b')];
     expect(await isDenied(a, 'give')).toBeUndefined();
     expect(await isDenied(b)).toBe('no-way-out');
+  });
+});
+
+describe('clients over HTTP', () => {
+  it('of one principal have one session: a new one of the protocol sheds no label', async () => {
+    bench = new Bench(`version: 1
+rules:
+  - { id: taints, match: { tool: give }, effect: allow, obligations: [{ label: { add: [secret] } }] }
+  - { id: no-way-out, match: { tool: echo }, when: "'secret' in labels", effect: deny }
+  - { id: all, match: { method: "*" }, effect: allow }
+`);
+    const gated = await serve(bench, '--', ...bench.echo());
+    const connect = async () => sdkClient(gated.url, 'legacy', { Authorization: `Bearer ${keyOf(bench)}` });
+    const echo = async (client: Awaited<ReturnType<typeof connect>>) =>
+      (await client.callTool({ name: 'echo', arguments: { message: 'x' } })).isError === true;
+    const [one, two] = [await connect(), await connect()];
+    expect([await echo(one), await echo(two)]).toEqual([false, false]);
+    await one.callTool({ name: 'give', arguments: { value: 'x' } });
+    const three = await connect();
+    expect([await echo(one), await echo(two), await echo(three)]).toEqual([true, true, true]);
+    await Promise.all([one, two, three].map(async (client) => client.close()));
+    await gated.stop();
+    const again = await serve(bench, '--', ...bench.echo());
+    const late = await sdkClient(again.url, 'legacy', { Authorization: `Bearer ${keyOf(bench)}` });
+    expect(await echo(late)).toBe(true);
+    await late.close();
+    await again.stop();
   });
 });
 
@@ -192,16 +220,11 @@ describe('callgate daemon', () => {
 
   it('is callgate serve while that runs, which ends it', async () => {
     bench = new Bench();
-    const serve = bench.open([
-      ...[process.execPath, CLI, 'serve', '--port', '0', '--policy', bench.policy, '--home', bench.home],
-      ...['--', ...bench.echo()],
-    ]);
-    expect(await within(10_000, async () => (await status()).running)).toBe(true);
-    expect(await status()).toMatchObject({ pid: serve.process.pid, sealing: false });
+    const gated = await serve(bench, '--', ...bench.echo());
+    expect(await status()).toMatchObject({ running: true, pid: gated.process.pid, sealing: false });
     const refused = await bench.callgate('daemon', '--stop');
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('CG_DAEMON_REFUSED')]);
-    serve.process.kill('SIGTERM');
-    await serve.ended;
+    expect(await gated.stop()).toBe(0);
     expect(await status()).toEqual({ running: false });
   });
 

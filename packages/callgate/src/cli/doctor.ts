@@ -145,7 +145,7 @@ async function checkPolicy(config: Config, request: ConfigRequest): Promise<{ ch
   const { policy, notices } = await compileInForce(config, request);
   const above = organisation === undefined ? '' : `; above it ${organisation.file}`;
   const more = notices.slice(config.notices.length).map((notice) => ` ${notice}`);
-  const { usesRates } = policy;
+  const usesRates = policy.usesRates || policy.usesLabels || policy.usesHistory;
   const name = 'policy';
   if (origin === 'observe' && untrusted !== undefined) {
     const message = `none that you trust: ${untrusted.file} can refuse, all else is allowed and recorded (policy hash ${policy.hash})${above}`;

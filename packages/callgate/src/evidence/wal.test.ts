@@ -43,6 +43,17 @@ describe('openEvidence', () => {
     await evidence.close();
   });
 
+  it('does not seal where another process has taken that on, and asks only once it is open', async () => {
+    let asked = 0;
+    const evidence = t.open({ sealing: true, sealedElsewhere: () => ++asked > 0 });
+    expect(asked).toBe(0);
+    evidence.append(decisionRecord(1));
+    evidence.flush();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect([asked, readdirSync(t.place.dir)]).toEqual([1, ['wal']]);
+    await evidence.close();
+  });
+
   it('leaves no trace of a process that recorded nothing', async () => {
     await t.open().close();
     expect(segments()).toEqual([]);

@@ -96,6 +96,7 @@ class WriteAhead implements Evidence {
   #failure: { readonly error: CallgateError; readonly retryAt: number } | undefined;
   /** Records refused because too much waited already. */
   #lost = 0;
+  #sealTimer: NodeJS.Timeout | undefined;
   #stopSealing: (() => Promise<void>) | undefined;
 
   constructor(options: EvidenceOptions, markFile: string) {
@@ -111,8 +112,7 @@ class WriteAhead implements Evidence {
       throw error instanceof CallgateError ? error : writeError(options.dir, error);
     }
     this.#timers.push(setInterval(() => this.#rotateWhenOld(), TOUCH_MS).unref());
-    if (options.sealing !== false)
-      this.#timers.push(setTimeout(() => void this.#startSealing(), SEAL_AFTER_MS).unref());
+    if (options.sealing !== false) this.#sealTimer = setTimeout(() => void this.#startSealing(), SEAL_AFTER_MS).unref();
   }
 
   append(record: EvidenceRecord): number {
@@ -180,6 +180,7 @@ class WriteAhead implements Evidence {
   async close(): Promise<void> {
     if (this.#closed) return;
     for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#sealTimer);
     this.#failure = undefined;
     try {
       this.flush();
@@ -317,7 +318,7 @@ class WriteAhead implements Evidence {
   async #startSealing(): Promise<void> {
     if (this.#closed) return;
     if (this.#options.sealedElsewhere?.() === true) {
-      this.#timers.push(setTimeout(() => void this.#startSealing(), TOUCH_MS).unref());
+      this.#sealTimer = setTimeout(() => void this.#startSealing(), TOUCH_MS).unref();
       return;
     }
     const { startSealing } = await import('./sealing.ts');
