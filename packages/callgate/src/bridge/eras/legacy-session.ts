@@ -5,7 +5,6 @@ import { member } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { salvageId } from '../../protocol/salvage.ts';
-import { salvageId } from '../../protocol/salvage.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { SERVER_ENDED } from '../../protocol/codes.ts';
 import { SERVER_INFO, TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
@@ -213,14 +212,6 @@ export class LegacySession {
     const own = id === undefined ? undefined : this.#takeOwn(id);
     if (own === undefined) this.#events.unreadable(this, id, bytes, start, end);
     else own(refused(`gave an answer that cannot be read: ${refusal.message}`));
-  }
-
-  #oversize(head: Uint8Array, tail: Uint8Array, length: number, about: Id | undefined): void {
-    if (this.#isOver) return;
-    const text = salvageId(head, 0, head.length) ?? salvageId(tail, 0, tail.length);
-    const own = text === undefined ? undefined : this.#takeOwn(JSON.parse(text) as Id);
-    if (own === undefined) this.#events.oversize(this, head, tail, length, about);
-    else own(refused(`gave an answer of ${length} bytes, which is too long`));
   }
 
   #oversize(head: Uint8Array, tail: Uint8Array, length: number, about: Id | undefined): void {
