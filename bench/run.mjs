@@ -1,5 +1,6 @@
-// npm run bench [-- --quick] [--long] [--write] [--only stdio|micro|long] [--rounds N] [--cli FILE]
-// Prints each figure beside its budget. --write puts the same into bench/RESULTS.md; --long adds 1,000,000 calls of one gate.
+// npm run bench [-- --quick] [--long] [--peers] [--write] [--only stdio|micro|http|long|http-long] [--rounds N] [--cli FILE]
+// Prints each figure beside its budget. --write puts the same into bench/RESULTS.md; --long adds 1,000,000 calls of one gate,
+// over stdio and over HTTP; --peers measures bridges of npm beside ours, and installs them into node_modules/.cache first.
 // Targets of a round run one after the other in fresh processes, the order turned each round; "added" is the median of the
 // differences within a round. Figures compare within one run only.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { installPeers, measureHttp, measureHttpLong } from './http.mjs';
 import { measureParts } from './micro.mjs';
 import { TWENTY } from './policy.mjs';
 import { median } from './proc.mjs';
@@ -18,6 +20,7 @@ const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     long: { type: 'boolean' },
+    peers: { type: 'boolean' },
     write: { type: 'boolean' },
     only: { type: 'string' },
     rounds: { type: 'string' },
@@ -32,10 +35,13 @@ if (flags.rounds) load.rounds = Number(flags.rounds);
 const wants = (part) => flags.only === undefined || flags.only === part;
 const scratch = mkdtempSync(join(tmpdir(), 'callgate-bench-'));
 const rows = [];
+const tables = [];
 try {
   if (wants('stdio')) await measureStdio();
   if (wants('micro')) rows.push(...(await measureParts({ root, scratch, quick: flags.quick, budget })));
-  if (flags.long || flags.only === 'long') await measureLong();
+  if (wants('http')) await measureOverHttp();
+  if (flags.only === 'long' || (flags.long && wants('stdio'))) await measureLong();
+  if (flags.only === 'http-long' || (flags.long && wants('http'))) rows.push(...(await measureHttpLong(httpBench())));
   report();
 } finally {
   rmSync(scratch, { recursive: true, force: true });
@@ -94,10 +100,10 @@ async function measureStdio() {
     show(of(name, 'rssMb')),
     show(of(name, 'startMs')),
   ]);
-  rows.table = [
+  tables.push([
     ['target', 'p50 µs', 'added p50', 'added p99', 'calls/s at 32', 'CPU µs/call', 'main thread', 'RSS MB', 'start ms'],
     ...table,
-  ];
+  ]);
 
   const relay = added('relay', 'p50');
   const sdk = added('sdk proxy', 'p50');
@@ -177,6 +183,18 @@ function existingFiles() {
   });
 }
 
+async function measureOverHttp() {
+  const peers = flags.peers ? installPeers(join(root, 'node_modules/.cache/callgate-bench')) : undefined;
+  const found = await measureHttp({ ...httpBench(), peers });
+  rows.push(...found.rows);
+  tables.push(...found.tables);
+}
+
+function httpBench() {
+  const cli = resolve(flags.cli ?? join(root, 'packages/callgate/dist/cli.js'));
+  return { scratch, cli, rounds: load.rounds, quick: flags.quick === true, budget, show };
+}
+
 async function measureLong() {
   const target = targets().find((one) => one.name === 'callgate');
   const samples = [];
@@ -209,7 +227,7 @@ function budget(what, value, unit, limit, sense, note) {
     what,
     figure: `${show(value)} ${unit}`,
     budget: `${sense} ${limit} ${unit}`,
-    isMet: sense === '≤' ? value <= limit : value >= limit,
+    isMet: Number.isNaN(value) ? undefined : sense === '≤' ? value <= limit : value >= limit,
     note,
   };
 }
@@ -223,13 +241,19 @@ function show(value) {
 function report() {
   const budgets = [
     ['what', 'figure', 'budget', 'met', 'note'],
-    ...rows.map((row) => [row.what, row.figure, row.budget, row.isMet ? 'yes' : 'NO', row.note]),
+    ...rows.map((row) => [
+      row.what,
+      row.figure,
+      row.budget,
+      row.isMet === undefined ? '-' : row.isMet ? 'yes' : 'NO',
+      row.note,
+    ]),
   ];
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, load ${loadavg()[0].toFixed(2)}, ${flags.quick ? 'quick run' : `${load.rounds} rounds`}`;
-  const tables = rows.table ? [rows.table, budgets] : [budgets];
-  process.stdout.write(`${machine}\n\n${tables.map(aligned).join('\n\n')}\n`);
+  const all = [...tables, budgets];
+  process.stdout.write(`${machine}\n\n${all.map(aligned).join('\n\n')}\n`);
   if (flags.write) {
-    const markdown = tables.map((table) =>
+    const markdown = all.map((table) =>
       [table[0], table[0].map(() => '---'), ...table.slice(1)].map((row) => `| ${row.join(' | ')} |`).join('\n'),
     );
     writeFileSync(
