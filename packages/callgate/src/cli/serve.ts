@@ -7,7 +7,7 @@ import {
   type ServeConfig,
   type ServerConfig,
 } from '../config/index.ts';
-import type { Daemon } from '../daemon/index.ts';
+import type { Daemon } from '../daemon/server.ts';
 import { holdPolicy } from '../gate/policy-in-force.ts';
 import { CallgateError, messageOf } from '../model/error.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';

@@ -126,6 +126,12 @@ interface Row {
   readonly used: number;
 }
 
+interface Calls {
+  readonly tools: string[];
+  readonly times: number[];
+  readonly numbers: number[];
+}
+
 class SqliteSession implements SessionState {
   readonly #store: Store;
   readonly #key: SessionKey;
@@ -140,7 +146,7 @@ class SqliteSession implements SessionState {
   /** Until when the list holds. */
   #listUntil = Infinity;
   /** Calls by their numbers; read when first counted. */
-  #calls: { readonly tools: string[]; readonly times: number[]; readonly numbers: number[] } | undefined;
+  #calls: Calls | undefined;
   #usedHere = Number.NEGATIVE_INFINITY;
   /** Labels that were seen are not stored any more. */
   #isLacking = false;
@@ -171,18 +177,23 @@ class SqliteSession implements SessionState {
 
   called(tool: string, now: number): void {
     if (tool.length > LONGEST_TOOL) throw unavailable('sessions', 'the name of a tool is too long to be counted');
+    const isCurrent = this.#writes === this.#store.writes;
+    let next: Row | undefined;
     this.#write(now, (id, row) => {
       const { sql } = this.#store;
       const made = (row?.made ?? 0) + 1;
       const at = Math.max(now, row?.last ?? now);
+      const used = Math.max(now, row?.used ?? now);
       sql.call.run(id, made, at, stored(tool));
       let forgotten = row?.forgotten ?? null;
       if (made > MOST_CALLS)
         for (const dropped of sql.drop.all(id, made - MOST_CALLS) as { at: number }[])
           forgotten = Math.max(forgotten ?? dropped.at, dropped.at);
       sql.count.run(made, at, forgotten, now, id);
+      next = { id, made, last: at, forgotten, used };
       return true;
     });
+    if (isCurrent && next !== undefined) this.#follow(next, tool);
   }
 
   count(isCounted: (tool: string) => boolean, windowMs: number, now: number): number | undefined {
@@ -192,6 +203,20 @@ class SqliteSession implements SessionState {
     const { tools, times } = this.#callsOf(row);
     const forgotten = row.forgotten ?? Number.NEGATIVE_INFINITY;
     return countIn({ tools, times, forgotten }, isCounted, Math.max(now, row.last) - windowMs);
+  }
+
+  /** Takes over a call of our own without reading it again, if nobody else made one in between. */
+  #follow(next: Row, tool: string): void {
+    if (this.#row?.id !== next.id || this.#row.made !== next.made - 1) return;
+    const calls = this.#calls;
+    if (calls !== undefined && calls.numbers.at(-1) === next.made - 1) {
+      calls.numbers.push(next.made);
+      calls.times.push(next.last);
+      calls.tools.push(tool);
+      forgetOldest(calls);
+    }
+    this.#row = next;
+    this.#writes = this.#store.writes;
   }
 
   /** @returns false when it is not used any more */
@@ -278,8 +303,7 @@ class SqliteSession implements SessionState {
         calls.times.push(at);
         calls.tools.push(read(tool));
       }
-      const over = calls.numbers.length - MOST_CALLS;
-      if (over > 0) for (const list of [calls.numbers, calls.times, calls.tools]) list.splice(0, over);
+      forgetOldest(calls);
     }
     return calls;
   }
@@ -333,6 +357,11 @@ interface Call {
   readonly n: number;
   readonly at: number;
   readonly tool: string;
+}
+
+function forgetOldest({ numbers, times, tools }: Calls): void {
+  const over = numbers.length - MOST_CALLS;
+  if (over > 0) for (const list of [numbers, times, tools]) list.splice(0, over);
 }
 
 function sweep(sql: Statements, now: number, most = SWEEP_SESSIONS): void {
