@@ -252,6 +252,17 @@ describe('bounds', () => {
     expect(own.bytes.length).toBe(0);
   });
 
+  it('holds nothing of a large message when it rests, and all of a small one', () => {
+    const own = new Scanner();
+    own.scan(encodeUtf8(`[${'1,'.repeat(100_000)}1]`));
+    own.rest();
+    expect([own.bytes.length, own.count]).toEqual([0, 0]);
+    expect(own.kinds.length).toBeLessThan(40_000);
+    own.scan(encodeUtf8('[1]'));
+    own.rest();
+    expect(own.count).toBe(2);
+  });
+
   it('has no tape after a fault', () => {
     expect(codeOf('[1]')).toBe('accepted');
     expect(codeOf('[1')).toBe('truncated');

@@ -7,8 +7,10 @@ export interface Visitor {
   requests: number;
   sessions: number;
   streams: number;
-  /** Bytes of bodies on their way in. */
+  /** Bytes of the bodies of its requests. */
   uploading: number;
+  /** Bytes of its answers that it has not read. */
+  unread: number;
   /** Conversations of modern requests, by server. */
   shares: number;
 }
@@ -20,8 +22,10 @@ export type NoRoom = 'principal' | 'all';
 export interface Ticket {
   readonly visitor: Visitor;
   kind: 'request' | 'stream' | 'none';
-  /** Bytes of its body, while it is on its way in. */
+  /** Bytes of its body, until it was answered. */
   held: number;
+  /** Bytes of its answer, until that was read. */
+  unread: number;
   isAnswered: boolean;
   isClosed: boolean;
 }
@@ -45,6 +49,7 @@ export class Admission {
   #requests = 0;
   #sessions = 0;
   #uploading = 0;
+  #unread = 0;
 
   constructor(limits: HttpLimits) {
     this.#limits = limits;
@@ -55,11 +60,15 @@ export class Admission {
     return this.#visitors.size;
   }
 
+  get sessions(): number {
+    return this.#sessions;
+  }
+
   visitorOf(principal: Principal): Visitor {
     const key = keyOf(principal);
     const known = this.#visitors.get(key);
     if (known !== undefined) return known;
-    const visitor: Visitor = { key, requests: 0, sessions: 0, streams: 0, uploading: 0, shares: 0 };
+    const visitor: Visitor = { key, requests: 0, sessions: 0, streams: 0, uploading: 0, unread: 0, shares: 0 };
     this.#visitors.set(key, visitor);
     return visitor;
   }
@@ -69,7 +78,7 @@ export class Admission {
     if (visitor.requests >= this.#limits.inFlightPerPrincipal) return 'principal';
     this.#requests++;
     visitor.requests++;
-    return { visitor, kind: 'request', held: 0, isAnswered: true, isClosed: false };
+    return { visitor, kind: 'request', held: 0, unread: 0, isAnswered: true, isClosed: false };
   }
 
   /** The request is a stream that stays open. Changes nothing when there is no room for it. */
@@ -96,16 +105,25 @@ export class Admission {
     return true;
   }
 
-  /** The body is here, or will not come. */
-  letGo(ticket: Ticket): void {
-    this.#uploading -= ticket.held;
-    ticket.visitor.uploading -= ticket.held;
-    ticket.held = 0;
+  /** Makes room for an answer that its client may never read; false when there is none. */
+  keep(ticket: Ticket, bytes: number): boolean {
+    const { visitor } = ticket;
+    const most = this.#limits.unreadBytes;
+    if (this.#unread + bytes > most || visitor.unread + bytes > most / 2) return false;
+    this.#unread += bytes;
+    visitor.unread += bytes;
+    ticket.unread += bytes;
+    return true;
   }
 
-  /** Gives the place back if nothing of the request is left. */
+  /** Gives the place back if nothing of the request is left: what it says (its id, what is sent again) is held until it is answered. */
   settle(ticket: Ticket): void {
     if (!ticket.isAnswered || !ticket.isClosed || ticket.kind === 'none') return;
+    this.#uploading -= ticket.held;
+    ticket.visitor.uploading -= ticket.held;
+    this.#unread -= ticket.unread;
+    ticket.visitor.unread -= ticket.unread;
+    ticket.held = ticket.unread = 0;
     if (ticket.kind === 'request') {
       this.#requests--;
       ticket.visitor.requests--;

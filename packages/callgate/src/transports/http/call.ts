@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Exchange } from '../../bridge/exchange.ts';
-import { INTERNAL_ERROR, SERVER_ENDED } from '../../protocol/codes.ts';
+import { INTERNAL_ERROR, SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import type { Message } from '../../protocol/message.ts';
 import { errorAnswer } from '../../protocol/refusal.ts';
@@ -10,7 +10,14 @@ import { decodeUtf8 } from '../../protocol/splice.ts';
 import type { Admission, Ticket, Visitor } from './admission.ts';
 import { EventStream } from './event-stream.ts';
 import type { HttpLimits } from './options.ts';
-import type { Reply } from './reply.ts';
+import { type Reply, sendJson, sendRefusal } from './reply.ts';
+
+const LEAST_BYTES = 64 << 10;
+
+/** What one of many may hold, so that all of them together stay within bounds. */
+export function shareOf({ limits }: Hall, most: number, of: number): number {
+  return Math.min(most, Math.max(LEAST_BYTES, limits.sharedBytes / Math.max(1, of)));
+}
 
 export function pooled(length: number): Uint8Array {
   return Buffer.allocUnsafe(length);
@@ -124,6 +131,18 @@ export abstract class Client {
     void closing.finally(() => this.hall.closing.delete(closing));
   }
 
+  /** Ends the stream of a request with its answer, if there is room for what its client may not read. */
+  protected endStream(call: Call, stream: EventStream, frame: Uint8Array): void {
+    stream.end(this.hall.admission.keep(call.ticket, frame.length) ? frame : undefined);
+  }
+
+  /** Answers a request with one JSON text, as `endStream` does. */
+  protected sendAnswer(call: Call, reply: Reply, status: number, line: Uint8Array, fields?: readonly string[]): void {
+    if (this.hall.admission.keep(call.ticket, line.length)) return sendJson(reply, status, line, fields);
+    const message = 'The answer was dropped: too much that was answered has not been read.';
+    sendRefusal(reply, { status: 503, code: TOO_MANY_IN_FLIGHT, message, idText: decodeUtf8(call.original.id) });
+  }
+
   /** An answer that does not carry the number it was said to: a defect of ours, which no client may hang on. */
   protected unreadable(call: Call): void {
     this.hall.warn('An answer did not carry the id it was said to; its client was given an error.');
@@ -138,7 +157,8 @@ export abstract class Client {
   /** Begins the event stream of a request, whose response has no head yet. */
   openStream(reply: ServerResponse, fields: readonly string[]): EventStream {
     const { hall } = this;
-    const stream = new EventStream(reply, hall.limits.bufferedBytes, hall.mono(), fields);
+    const { bufferedBytes } = hall.limits;
+    const stream = new EventStream(reply, () => shareOf(hall, bufferedBytes, hall.streams.size), hall.mono(), fields);
     hall.streams.add(stream);
     reply.once('close', () => hall.streams.delete(stream));
     return stream;

@@ -149,7 +149,6 @@ export class Door {
   #left(arrival: Arrival): void {
     const { call, ticket } = arrival;
     ticket.isClosed = true;
-    this.#hall.admission.letGo(ticket);
     if (call !== undefined && !ticket.isAnswered) {
       try {
         call.client.hungUp(call);
@@ -165,7 +164,6 @@ export class Door {
     const { reply, head, ticket, sse } = arrival;
     const hold = (bytes: number): boolean => admission.hold(ticket, bytes);
     readBody(request, reply, head, this.limits.bodyBytes, sse === undefined, hold, (body) => {
-      admission.letGo(ticket);
       try {
         this.#message(arrival, body);
       } catch (error) {
@@ -176,10 +174,10 @@ export class Door {
 
   #message(arrival: Arrival, body: Buffer): void {
     const { head, reply } = arrival;
-    // Line ends are space in JSON, and the end of a message for a server that reads lines.
-    blankLineEnds(body, 0, body.length);
     const message = readMessage(this.#scanner, body, 0, body.length);
     if ('refused' in message) return this.#malformed(arrival, message);
+    // Line ends are space in JSON that was read, and the end of a message for a server that reads lines.
+    blankLineEnds(body, 0, body.length);
     if (arrival.sse !== undefined) return this.#converse(arrival.sse, arrival, message, body, undefined);
     if (eraOf(message, head) === 'modern') {
       const misfit = misfitOf(this.#scanner, message, head);

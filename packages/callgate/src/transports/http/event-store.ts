@@ -11,13 +11,13 @@ interface Kept {
  */
 export class EventStore {
   readonly #mostEvents: number;
-  readonly #mostBytes: number;
+  readonly #mostBytes: () => number;
   #events: Kept[] = [];
   /** Of `#events`, so many at the front have gone already. */
   #gone = 0;
   #bytes = 0;
 
-  constructor(mostEvents: number, mostBytes: number) {
+  constructor(mostEvents: number, mostBytes: () => number) {
     this.#mostEvents = mostEvents;
     this.#mostBytes = mostBytes;
   }
@@ -25,9 +25,10 @@ export class EventStore {
   keep(stream: number, sequence: number, frame: Uint8Array): void {
     this.#events.push({ stream, sequence, frame });
     this.#bytes += frame.length;
+    const mostBytes = this.#mostBytes();
     while (
       this.#events.length - this.#gone > this.#mostEvents ||
-      (this.#bytes > this.#mostBytes && this.#gone < this.#events.length)
+      (this.#bytes > mostBytes && this.#gone < this.#events.length)
     ) {
       this.#bytes -= this.#events[this.#gone]!.frame.length;
       this.#gone++;

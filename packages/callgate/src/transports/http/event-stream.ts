@@ -23,7 +23,7 @@ const KEEP_ALIVE = Buffer.from(': \n\n');
  */
 export class EventStream {
   readonly #response: ServerResponse;
-  readonly #mostBuffered: number;
+  readonly #mostBuffered: () => number;
   /** When something was written last, on the door's clock. */
   lastWrite: number;
 
@@ -31,7 +31,7 @@ export class EventStream {
    * Begins the stream at once.
    * @param more further header fields, names and values in turn
    */
-  constructor(response: ServerResponse, mostBuffered: number, now: number, more: readonly string[]) {
+  constructor(response: ServerResponse, mostBuffered: () => number, now: number, more: readonly string[]) {
     this.#response = response;
     this.#mostBuffered = mostBuffered;
     this.lastWrite = now;
@@ -54,7 +54,7 @@ export class EventStream {
    */
   send(frame: Uint8Array, now: number): void {
     if (!this.isOpen) return;
-    if (this.#response.writableLength > this.#mostBuffered) {
+    if (this.#response.writableLength > this.#mostBuffered()) {
       this.#response.destroy();
       return;
     }

@@ -1,14 +1,13 @@
 import type { ClientEnd } from '../../bridge/exchange.ts';
 import type { Id } from '../../protocol/correlate.ts';
+import { textMember } from '../../protocol/members.ts';
 import { readMessage } from '../../protocol/message.ts';
 import { errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.ts';
-import { STRING } from '../../protocol/scan.ts';
-import { member, stringAt } from '../../protocol/tape.ts';
 import type { Visitor } from './admission.ts';
-import { type Call, type Hall, pooled } from './call.ts';
+import { type Call, type Hall, pooled, shareOf } from './call.ts';
 import { eventId, EventStore, parseEventId } from './event-store.ts';
 import { type EventStream, frameOf, primingFrame } from './event-stream.ts';
-import { type Reply, sendJson } from './reply.ts';
+import type { Reply } from './reply.ts';
 import { SessionClient } from './session-client.ts';
 
 /** The stream that is nobody's answer. */
@@ -41,7 +40,8 @@ export class LegacySession extends SessionClient implements ClientEnd {
     super(hall, visitor, server);
     this.id = id;
     this.#gone = gone;
-    this.#kept = new EventStore(hall.limits.keptEvents, hall.limits.keptBytes);
+    const { keptEvents, keptBytes } = hall.limits;
+    this.#kept = new EventStore(keptEvents, () => shareOf(hall, keptBytes, hall.admission.sessions));
   }
 
   /** Whether it may be ended for nobody uses it. */
@@ -102,10 +102,10 @@ export class LegacySession extends SessionClient implements ClientEnd {
   protected override answered(call: Call, line: Uint8Array, code: number): void {
     const { reply, stream } = call;
     call.reply = undefined;
-    if (stream !== undefined) stream.end(this.#frame(call, line));
+    if (stream !== undefined) this.endStream(call, stream, this.#frame(call, line));
     else if (reply !== undefined) {
       const isOpened = call.method === 'initialize' && code === 0 && !this.hasEnded;
-      sendJson(reply, 200, line, isOpened ? ['Mcp-Session-Id', this.id] : undefined);
+      this.sendAnswer(call, reply, 200, line, isOpened ? ['Mcp-Session-Id', this.id] : undefined);
     }
     this.finish(call);
     if (call.method === 'initialize' && code !== 0) this.close();
@@ -185,7 +185,6 @@ export class LegacySession extends SessionClient implements ClientEnd {
     const { scanner } = this.hall;
     const message = readMessage(scanner, line, 0, line.length);
     if ('refused' in message) return;
-    const node = member(scanner, message.result, 'protocolVersion');
-    if (node >= 0 && scanner.kinds[node] === STRING) this.revision = stringAt(scanner, node);
+    this.revision = textMember(scanner, message.result, 'protocolVersion') ?? this.revision;
   }
 }

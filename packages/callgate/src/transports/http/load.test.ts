@@ -56,6 +56,24 @@ it('holds only so much of bodies that are on their way in', async () => {
   expect((await send(at, large)).status).toBe(200);
 });
 
+it('holds only so much of requests that are not answered', async () => {
+  const at = await door({ limits: { uploadBytes: 20_000, streamAfterMs: 0 } });
+  const large = modern('tools/call', { name: 'never', pad: 'x'.repeat(8000) });
+  const first = await open(at, large);
+  expect((await send(at, large)).status).toBe(503);
+  first.hangUp();
+  await eventually(() => at.exchanges[0]!.received.length === 2, 'the cancellation');
+  (await open(at, large)).hangUp();
+});
+
+it('drops an answer when too much that was answered has not been read, and says so', async () => {
+  const at = await door({ limits: { unreadBytes: 20_000 } });
+  const large = modern('tools/call', { name: 'echo', pad: 'x'.repeat(15_000) });
+  const answer = await send(at, large);
+  expect([answer.status, answer.json.error?.code]).toEqual([503, -31006]);
+  expect((await send(at, modern('tools/call', { name: 'echo' }))).status).toBe(200);
+});
+
 it('cuts connections on which nothing moves', async () => {
   const at = await door({ limits: { stalledMs: 100 } });
   const answer = send(at, modern('tools/call', { name: 'never' }));

@@ -13,7 +13,6 @@ import { type Call, Client, type Hall, pooled } from './call.ts';
 import type { Visitor } from './admission.ts';
 import { frameOf } from './event-stream.ts';
 import { ParamHeaders } from './param-headers.ts';
-import { sendJson } from './reply.ts';
 
 /**
  * All that one principal has to do with one server since 2026-07-28, where there are no sessions: clients of one principal
@@ -68,8 +67,8 @@ export class ModernClient extends Client implements ClientEnd {
   protected override answered(call: Call, line: Uint8Array, code: number): void {
     const { reply, stream } = call;
     call.reply = undefined;
-    if (stream !== undefined) stream.end(frameOf(line, undefined));
-    else if (reply !== undefined) sendJson(reply, statusOf(code), line);
+    if (stream !== undefined) this.endStream(call, stream, frameOf(line, undefined));
+    else if (reply !== undefined) this.sendAnswer(call, reply, statusOf(code), line);
     this.finish(call);
   }
 

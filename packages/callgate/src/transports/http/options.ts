@@ -41,8 +41,10 @@ export interface Health {
 /** Bounds; see DEFAULT_LIMITS. */
 export interface HttpLimits {
   readonly bodyBytes: number;
-  /** Of all bodies that are on their way in; one principal has half of it. */
+  /** Of all requests that are on their way in or not answered yet; one principal has half of it. */
   readonly uploadBytes: number;
+  /** Of all answers that their clients have not read; one principal has half of it. */
+  readonly unreadBytes: number;
   /** Bounds of one message; as the judge's. */
   readonly depth: number;
   readonly keys: number;
@@ -63,6 +65,8 @@ export interface HttpLimits {
   readonly streamsPerPrincipal: number;
   readonly keptEvents: number;
   readonly keptBytes: number;
+  /** Of all sessions together, shared out evenly where there are many; so it is with what streams hold unread. */
+  readonly sharedBytes: number;
   /** Of one stream, unread by its client. */
   readonly bufferedBytes: number;
   /** A request without an answer for so long becomes a stream, so that nothing between takes it for dead. */
@@ -76,6 +80,7 @@ export interface HttpLimits {
 export const DEFAULT_LIMITS: HttpLimits = {
   bodyBytes: 10 << 20,
   uploadBytes: 256 << 20,
+  unreadBytes: 512 << 20,
   depth: 128,
   keys: 100_000,
   headerBytes: 16 << 10,
@@ -92,6 +97,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   streamsPerPrincipal: 1000,
   keptEvents: 256,
   keptBytes: 1 << 20,
+  sharedBytes: 256 << 20,
   bufferedBytes: 4 << 20,
   streamAfterMs: 5000,
   keepAliveMs: 15_000,

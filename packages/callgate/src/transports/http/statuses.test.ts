@@ -199,6 +199,16 @@ it('hands on one line, whatever line ends stand in the message', async () => {
   expect(at.exchanges[0]!.received.at(-1)).not.toMatch(/[\r\n]/);
 });
 
+it('refuses a line end inside a text, which is no JSON', async () => {
+  const sent = modern('tools/call', { name: 'a b' });
+  const received = at.exchanges[0]?.received.length;
+  for (const end of ['\n', '\r']) {
+    const answer = await send(at, { ...sent, body: JSON.stringify(sent.body).replace('a b', `a${end}b`) });
+    expect([answer.status, answer.json.error?.code]).toEqual([400, -32700]);
+  }
+  expect(at.exchanges[0]?.received.length).toBe(received);
+});
+
 it('checks what a client of a session says', async () => {
   const session = await initialize(at);
   const cases: readonly (readonly [sent: Sent, status: number])[] = [
