@@ -4,6 +4,7 @@ import type { Id } from '../protocol/correlate.ts';
 import type { LinkEvents } from '../upstreams/link.ts';
 import { Books } from './books.ts';
 import { Conversation } from './conversation.ts';
+import { Deadlines } from './deadlines.ts';
 
 const RULES = `
   - { id: no-rm, match: { tool: rm }, effect: deny }
@@ -13,7 +14,7 @@ const RULES = `
 
 /** @param isSlow the disk has written only what the test says it has */
 function talk(durability: 'batch' | 'strict' = 'batch', isSlow = false) {
-  const { options, records, broken, warned } = judgingOf(RULES);
+  const { options, records, broken, warned, clock } = judgingOf(RULES);
   const synced: { resolve: () => void; reject: (cause: Error) => void }[] = [];
   const disk = () => new Promise<void>((resolve, reject) => synced.push({ resolve, reject }));
   const sent: string[] = [];
@@ -30,6 +31,8 @@ function talk(durability: 'batch' | 'strict' = 'batch', isSlow = false) {
   const conversation = new Conversation({
     ...options,
     books,
+    deadlines: new Deadlines(),
+    timeoutMs: 5000,
     open: (told) => {
       events = told;
       return {
@@ -52,6 +55,7 @@ function talk(durability: 'batch' | 'strict' = 'batch', isSlow = false) {
   return {
     conversation,
     books,
+    clock,
     broken,
     records,
     synced,
@@ -62,11 +66,11 @@ function talk(durability: 'batch' | 'strict' = 'batch', isSlow = false) {
       return isClosed;
     },
     events,
-    ask(message: object) {
+    ask: (message: object) => {
       const bytes = bytesOf(message);
       conversation.receive(bytes, 0, bytes.length);
     },
-    say(message: object, about?: Id) {
+    say: (message: object, about?: Id) => {
       const bytes = bytesOf(message);
       events.message(bytes, 0, bytes.length, about);
     },
@@ -184,6 +188,30 @@ describe('a conversation', () => {
     expect(heard).toMatchObject([
       { answers: 1, line: { id: 1, error: { code: -31004, message: 'The server "fx" could not be reached.' } } },
     ]);
+  });
+
+  it('gives up what is not answered in time, tells the server, and drops the late answer', async () => {
+    const { ask, say, conversation, clock, sent, heard, turn } = talk();
+    ask(call(1));
+    ask({ id: 2, method: 'subscriptions/listen', params: {} });
+    await turn();
+    clock.mono += 4_000_000;
+    ask(call(3));
+    await turn();
+    conversation.giveUpOverdue();
+    expect(heard).toEqual([]);
+    clock.mono += 2_000_000;
+    conversation.giveUpOverdue();
+    expect(heard).toMatchObject([
+      { answers: 1, line: { error: { message: 'The server "fx" did not answer within 5 s.' } } },
+    ]);
+    expect(JSON.parse(sent.at(-1) ?? '')).toMatchObject({
+      method: 'notifications/cancelled',
+      params: { requestId: 1 },
+    });
+    say({ id: 1, result: {} }, 1);
+    expect(heard).toHaveLength(1);
+    await conversation.close();
   });
 
   it('answers every open request when the server ends, and tells its client once', async () => {

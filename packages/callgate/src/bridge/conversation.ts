@@ -1,8 +1,11 @@
 import { Judge, type JudgeOptions } from '../gate/judge.ts';
+import { SERVER_ENDED } from '../protocol/codes.ts';
 import type { Id } from '../protocol/correlate.ts';
 import type { Refusal } from '../protocol/message.ts';
+import { encodeUtf8 } from '../protocol/text.ts';
 import type { Link, OpenLink } from '../upstreams/link.ts';
 import type { Books, Due, Settled } from './books.ts';
+import type { Deadlines, Timed } from './deadlines.ts';
 import type { ClientEnd, Exchange } from './exchange.ts';
 
 export interface ConversationOptions extends Omit<JudgeOptions, 'toServer' | 'toClient'> {
@@ -10,6 +13,9 @@ export interface ConversationOptions extends Omit<JudgeOptions, 'toServer' | 'to
   /** Opens the link to the server, in the era of the client. */
   readonly open: OpenLink;
   readonly books: Books;
+  readonly deadlines: Deadlines;
+  /** A request that the server has not answered by then is given up. */
+  readonly timeoutMs: number;
 }
 
 /** A line that was judged and waits for its evidence. */
@@ -22,11 +28,14 @@ interface Line {
  * One client and one server, with the judge between them. What the client sends leaves after its evidence is written, at
  * the end of the turn (see Books); what the server sends leaves at once.
  */
-export class Conversation implements Exchange, Due {
+export class Conversation implements Exchange, Due, Timed {
   readonly #judge: Judge;
   readonly #link: Link;
   readonly #end: ClientEnd;
   readonly #books: Books;
+  readonly #deadlines: Deadlines;
+  readonly #timeoutMs: number;
+  readonly #mono: () => number;
   #calls: Uint8Array[] = [];
   /** What the judge itself answered to the client. */
   #replies: Line[] = [];
@@ -40,9 +49,12 @@ export class Conversation implements Exchange, Due {
   #how: string | undefined;
 
   constructor(options: ConversationOptions) {
-    const { end, open, books, ...judging } = options;
+    const { end, open, books, deadlines, timeoutMs, ...judging } = options;
     this.#end = end;
     this.#books = books;
+    this.#deadlines = deadlines;
+    this.#timeoutMs = timeoutMs;
+    this.#mono = () => options.mono();
     this.#judge = new Judge({
       ...judging,
       isFull: () => this.#link.isFull,
@@ -63,11 +75,21 @@ export class Conversation implements Exchange, Due {
       drained: () => undefined,
       ended: (how) => this.#over(how, false),
     });
+    if (!this.#isOver) deadlines.add(this);
   }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
     this.#judge.line('client', bytes, start, end);
     this.#books.add(this);
+  }
+
+  giveUpOverdue(): void {
+    for (const id of this.#judge.overdue(this.#mono() - this.#timeoutMs * 1000)) {
+      const cancel = cancelled(id);
+      this.#link.send(cancel, 0, cancel.length);
+      const why = `did not answer within ${this.#timeoutMs / 1000} s`;
+      this.#judged(undefined, () => this.#judge.failed(id, { code: SERVER_ENDED, why, kind: 'transport' }));
+    }
   }
 
   malformed(refusal: Refusal): void {
@@ -142,6 +164,7 @@ export class Conversation implements Exchange, Due {
   #over(how: string, isAsked: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#deadlines.remove(this);
     this.#judged(undefined, () => {
       this.#judge.serverEnded(how, isAsked);
       this.#judge.close();
@@ -158,4 +181,10 @@ export class Conversation implements Exchange, Due {
 
 function withoutNewline(line: Uint8Array): Uint8Array {
   return line.at(-1) === 10 ? line.subarray(0, -1) : line;
+}
+
+/** The gate's own word to a server that a request is given up. */
+function cancelled(id: Id): Uint8Array {
+  const params = { requestId: id, reason: 'It was not answered in time.' };
+  return encodeUtf8(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params }));
 }

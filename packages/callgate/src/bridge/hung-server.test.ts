@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { judgingOf } from '../gate/testing.ts';
 import { Books } from './books.ts';
 import { Conversation } from './conversation.ts';
+import { Deadlines } from './deadlines.ts';
 
 const RULES = '  - { id: all, match: { method: "*" }, effect: allow }';
 const CALLS = 100_000;
@@ -18,6 +19,8 @@ function hung(linkBytes = Number.POSITIVE_INFINITY) {
   const heard = { answers: 0, busy: 0, retryAfter: new Set<unknown>() };
   const evidence = { ...options.evidence, append: (record: object) => ('detail' in record ? 0 : records.length) };
   const conversation = new Conversation({
+    deadlines: new Deadlines(),
+    timeoutMs: 300_000,
     ...options,
     evidence,
     inFlight: IN_FLIGHT,

@@ -103,6 +103,16 @@ export class Judge {
     this.#lost(open, failure.code, `The server "${this.#o.server}" ${failure.why}.`, failure.retryAfterMs);
   }
 
+  /** Requests of the client that were let through before this time (of the monotonic clock), and have no answer yet. */
+  overdue(before: number): readonly Id[] {
+    const ids: Id[] = [];
+    for (const [id, { since, method }] of this.#session.open.client.entries()) {
+      if (since >= before) break;
+      if (method !== 'subscriptions/listen') ids.push(id);
+    }
+    return ids;
+  }
+
   #lost(open: Open, code: number, text: string, retryAfterMs?: number): void {
     spend(this.#session, open);
     this.#outcome(open, 'lost', 0);

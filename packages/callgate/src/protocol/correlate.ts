@@ -74,6 +74,11 @@ export class Pending<T> {
     return this.#open.values();
   }
 
+  /** Oldest first. */
+  entries(): IterableIterator<[Id, T]> {
+    return this.#open.entries();
+  }
+
   /** Closes all; oldest first. */
   drain(): T[] {
     const entries = [...this.#open.values()];
