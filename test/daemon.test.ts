@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Bench, CLI, isAlive, within } from './peers/gate.ts';
 import { type RawClient, textOf } from './peers/raw-client.ts';
@@ -235,16 +236,17 @@ describe('callgate daemon', () => {
     const run = (...args: string[]): string =>
       execFileSync(process.execPath, [CLI, 'daemon', ...args], { env }).toString();
     run();
+    const at = /listens at (\S+)\.\n/.exec(readFileSync(`${home}/run/daemon.log`, 'utf8'))?.[1] ?? '';
     try {
       const command = bench.gated(bench.echo()).map((word) => (word === bench.home ? home : word));
       const client = await bench.connect(command, { env });
-      const at = /listens at (\S+)\.\n/.exec(readFileSync(`${home}/run/daemon.log`, 'utf8'))?.[1] ?? '';
       expect(at).toMatch(/^\/tmp\/callgate-/);
       for (const path of [at, `${at}/../x`, '/tmp/callgate-*/daemon.sock', `${home}/run`])
         expect(textOf(await client.call('echo', { path }))).toContain('floor:home');
       expect((await client.call('echo', { message: 'x', path: '/tmp/other' })).result?.isError).not.toBe(true);
     } finally {
       run('--stop');
+      if (at.startsWith('/tmp/callgate-')) rmdirSync(dirname(at));
     }
   });
 });
