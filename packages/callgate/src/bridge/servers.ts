@@ -4,9 +4,9 @@ import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
 import { deferredLink } from '../upstreams/deferred-link.ts';
 import type { OpenLink } from '../upstreams/link.ts';
+import { systemClock } from './clock.ts';
 import { asLegacy } from './eras/as-legacy.ts';
 import { asModern } from './eras/as-modern.ts';
-import { systemClock } from './eras/clock.ts';
 import { probeEra } from './eras/probe.ts';
 import { sealOf, type Seal } from './eras/seal.ts';
 import type { Era } from './exchange.ts';
@@ -46,13 +46,11 @@ const REMEMBERED_US = 6 * 3600 * 1_000_000;
 
 /** The servers of a config: each is reached when somebody wants it, in the era of whoever wants it. */
 export class Servers {
-  readonly #o: ServersOptions;
   readonly #servers = new Map<string, Server>();
   /** Parked calls live in this process, and so does what seals them: another one refuses them. */
   readonly #seal: Seal = sealOf(randomBytes(32), (n) => randomBytes(n));
 
   constructor(options: ServersOptions) {
-    this.#o = options;
     for (const [name, config] of Object.entries(options.servers)) {
       this.#servers.set(name, new Server(name, config, options, this.#seal));
     }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Books } from '../bridge/books.ts';
+import { systemClock } from '../bridge/clock.ts';
 import { Conversation } from '../bridge/conversation.ts';
+import { Deadlines } from '../bridge/deadlines.ts';
 import type { ClientEnd, Era, Exchange } from '../bridge/exchange.ts';
 import { mergeServers, type MergedExchange } from '../bridge/merge/index.ts';
 import { Servers, type ServerHealth } from '../bridge/servers.ts';
@@ -43,6 +45,7 @@ export function gateServers(
     passUnrecorded: gate.judging.pass.unrecorded,
     warn: (message) => log.warn(message),
   });
+  const deadlines = new Deadlines();
   const servers = new Servers({
     servers: configured,
     env,
@@ -66,6 +69,8 @@ export function gateServers(
       open: servers.open(server, era, principal),
       end,
       books,
+      deadlines,
+      timeoutMs: configured[server]?.timeoutMs ?? 300_000,
     });
   const merge = (wish: Wish, transport: string): MergedExchange =>
     mergeServers({
@@ -77,7 +82,7 @@ export function gateServers(
       serverInfo: { name: 'callgate', version: VERSION },
       messageLimits: config.limits,
       scanner,
-      clock: { now: Date.now, after },
+      clock: systemClock,
       log: { info: (message) => log.info(message), warn: (message) => log.warn(message) },
       sha256: (text) => createHash('sha256').update(text).digest('hex'),
     });
@@ -100,10 +105,4 @@ export function gateServers(
 
 function namedServer(name: string, server: ServerConfig | undefined): { name: string; prefix?: string } {
   return server?.prefix === undefined ? { name } : { name, prefix: server.prefix };
-}
-
-function after(ms: number, run: () => void): () => void {
-  const timer = setTimeout(run, ms);
-  timer.unref();
-  return () => clearTimeout(timer);
 }

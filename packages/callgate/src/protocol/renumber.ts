@@ -1,3 +1,5 @@
+import { cancelLine } from './lines.ts';
+import { numberMember } from './members.ts';
 import type { Message } from './message.ts';
 import { readMessage } from './message.ts';
 import type { Tape } from './nodes.ts';
@@ -83,9 +85,7 @@ export function cancelOf(tape: Tape, message: Message, start: number, end: numbe
 
 /** Says that the client no longer waits for a request. */
 export function cancelling(number: number): Uint8Array {
-  return encodeUtf8(
-    `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${number},"reason":"The client hung up."}}`,
-  );
+  return cancelLine(number, 'The client hung up.');
 }
 
 /**
@@ -133,9 +133,7 @@ export function errorCode(scanner: Scanner, line: Uint8Array): number {
   }
   const message = readMessage(scanner, line, 0, line.length);
   if ('refused' in message || message.error < 0) return 0;
-  const node = member(scanner, message.error, 'code');
-  const code = node >= 0 && scanner.kinds[node] === NUMBER ? numberAt(scanner, node) : 0;
-  return typeof code === 'number' ? code : 0;
+  return numberMember(scanner, message.error, 'code') ?? 0;
 }
 
 /**

@@ -1,9 +1,10 @@
 import { HEADER_MISMATCH } from '../protocol/codes.ts';
+import { numberMember } from '../protocol/members.ts';
 import { readMessage, type Message } from '../protocol/message.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../protocol/meta-keys.ts';
 import { STRING } from '../protocol/scan.ts';
 import { quoted } from '../protocol/splice.ts';
-import { member, numberAt, stringAt } from '../protocol/tape.ts';
+import { member, stringAt } from '../protocol/tape.ts';
 import { decodeUtf8, encodeUtf8 } from '../protocol/text.ts';
 import { HttpAnswer } from './http-answer.ts';
 import { type Call, callOf, Calls, tape } from './http-calls.ts';
@@ -125,8 +126,7 @@ export class ModernLink implements Link {
 
   /** The server wants other headers than its list said: the list is asked for anew before the next call. */
   #checkMismatch(message: Message): void {
-    const code = member(tape, message.error, 'code');
-    if (code < 0 || numberAt(tape, code) !== HEADER_MISMATCH) return;
+    if (numberMember(tape, message.error, 'code') !== HEADER_MISMATCH) return;
     this.#tools.forget();
     this.#listedAt = -Infinity;
   }

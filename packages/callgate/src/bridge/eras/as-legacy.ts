@@ -15,16 +15,18 @@ import { elements, member, stringAt } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { LEGACY_REVISIONS, MODERN_REVISION, NEWEST_LEGACY } from '../../protocol/revisions.ts';
+import { rawAt, withMeta } from '../../protocol/edits.ts';
+import { cancelLine, errorLine, requestLine, resultLine } from '../../protocol/lines.ts';
+import { numberMember, textMember } from '../../protocol/members.ts';
 import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import { CapabilityReader, capabilitiesOf, type ClientCapabilities } from './capabilities.ts';
-import { rawAt, textMember, withMeta } from './edits.ts';
 import { selfOf, type OwnAnswer, type ServerSelf } from './legacy-session.ts';
 import { LEGACY_LIMITS, type AsLegacyOptions } from './legacy-options.ts';
 import { Rounds, type OpenCall } from './rounds.ts';
 import { Teller } from './teller.ts';
-import { codeAt, isModernCode, legacyAnswer } from './translate.ts';
+import { isModernCode, legacyAnswer } from './translate.ts';
 import { UpstreamListen } from './upstream-listen.ts';
-import { cancelLine, errorLine, idText, LOG_LEVELS, MAY_ASK, PER_HOP, requestLine, resultLine } from './wire.ts';
+import { LOG_LEVELS, MAY_ASK, PER_HOP } from './wire.ts';
 
 /** Methods of sessions that have no counterpart. */
 const REMOVED: ReadonlySet<string> = new Set(['tasks/get', 'tasks/list', 'tasks/result', 'tasks/cancel']);
@@ -127,8 +129,8 @@ class AsLegacy implements Link {
   #receive(bytes: Uint8Array, start: number, end: number): void {
     const message = readMessage(this.#scanner, bytes, start, end);
     if ('refused' in message) {
-      const { idText: id, code } = message;
-      if (id !== undefined) this.#teller.message(errorLine(id, code, message.message), JSON.parse(id) as Id);
+      const id = message.idText === undefined ? undefined : (JSON.parse(message.idText) as Id);
+      if (id !== undefined) this.#teller.message(errorLine(id, message.code, message.message), id);
       return;
     }
     switch (message.kind) {
@@ -215,7 +217,7 @@ class AsLegacy implements Link {
     if ('why' in answer) return this.#teller.failed(id, answer);
     const tape = this.#scanner;
     if (answer.kind === 'error') {
-      const code = codeAt(tape, member(tape, answer.error, 'code')) ?? INTERNAL_ERROR;
+      const code = numberMember(tape, answer.error, 'code') ?? INTERNAL_ERROR;
       const said = textMember(tape, answer.error, 'message') ?? '';
       return this.#refuse(id, isModernCode(code) ? INVALID_PARAMS : code, said);
     }
@@ -230,7 +232,7 @@ class AsLegacy implements Link {
       `"serverInfo":${self.serverInfo ?? '{"name":"unnamed","version":"0"}'}`,
       ...(self.instructions === undefined ? [] : [`"instructions":${self.instructions}`]),
     ];
-    this.#teller.message(resultLine(idText(id), `{${parts.join(',')}}`), id);
+    this.#teller.message(resultLine(id, `{${parts.join(',')}}`), id);
   }
 
   #setLevel(id: Id, message: Message): void {
@@ -265,7 +267,7 @@ class AsLegacy implements Link {
       case 'request': {
         // A server without sessions has no requests of its own; one that sends them is not led past the judge.
         const method = message.method as string;
-        const line = errorLine(idText(message.id as Id), METHOD_NOT_FOUND, `${method} is no request of a server.`);
+        const line = errorLine(message.id as Id, METHOD_NOT_FOUND, `${method} is no request of a server.`);
         return this.#sendWhole(line);
       }
       case 'notification':
@@ -352,7 +354,7 @@ class AsLegacy implements Link {
   #ask(method: string, params: string, answered: OwnAnswer): Id {
     const id = this.#freshId();
     this.#own.set(id, answered);
-    this.#sendWhole(requestLine(idText(id), method, params));
+    this.#sendWhole(requestLine(id, method, params));
     return id;
   }
 
@@ -374,11 +376,11 @@ class AsLegacy implements Link {
   }
 
   #reply(id: Id, result: string): void {
-    this.#teller.message(resultLine(idText(id), result), id);
+    this.#teller.message(resultLine(id, result), id);
   }
 
   #refuse(id: Id, code: number, message: string): void {
-    this.#teller.message(errorLine(idText(id), code, message), id);
+    this.#teller.message(errorLine(id, code, message), id);
   }
 
   /** One timer, while there is anything that may get old. */

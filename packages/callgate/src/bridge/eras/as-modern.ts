@@ -8,16 +8,15 @@ import {
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { Scanner } from '../../protocol/scan.ts';
-import type { Tape } from '../../protocol/nodes.ts';
 import { salvageId } from '../../protocol/salvage.ts';
 import { quoted } from '../../protocol/splice.ts';
-import { member } from '../../protocol/tape.ts';
 import { SERVER_INFO } from '../../protocol/meta-keys.ts';
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
+import { cancelLine, errorLine, resultLine } from '../../protocol/lines.ts';
+import { numberMember, textMember } from '../../protocol/members.ts';
 import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import type { Call } from './call.ts';
 import type { ClientCapabilities } from './capabilities.ts';
-import { textMember } from './edits.ts';
 import { EnvelopeReader } from './envelope.ts';
 import { LegacySession, type SessionEvents } from './legacy-session.ts';
 import { Listens } from './listens.ts';
@@ -26,8 +25,8 @@ import { MODERN_LIMITS, type AsModernOptions } from './modern-options.ts';
 import { SessionPool } from './pool.ts';
 import { ServerNotes } from './server-notes.ts';
 import { Teller } from './teller.ts';
-import { codeAt, legacyRequest, modernAnswer } from './translate.ts';
-import { ASKS, cancelLine, errorLine, idText, LOG_LEVELS, MAY_ASK, resultLine } from './wire.ts';
+import { legacyRequest, modernAnswer } from './translate.ts';
+import { ASKS, LOG_LEVELS, MAY_ASK } from './wire.ts';
 
 /** Methods of the eras with sessions, and of tasks, which mean something else there. */
 const REMOVED: ReadonlySet<string> = new Set([
@@ -119,8 +118,8 @@ class AsModern implements Link, SessionEvents {
   #receive(bytes: Uint8Array, start: number, end: number): void {
     const message = readMessage(this.#scanner, bytes, start, end);
     if ('refused' in message) {
-      const { idText: id, code } = message;
-      if (id !== undefined) this.#teller.message(errorLine(id, code, message.message), JSON.parse(id) as Id);
+      const id = message.idText === undefined ? undefined : (JSON.parse(message.idText) as Id);
+      if (id !== undefined) this.#teller.message(errorLine(id, message.code, message.message), id);
     } else if (message.kind === 'request') this.#request(message, start, end);
     else if (message.cancelled !== undefined && message.method === 'notifications/cancelled') {
       this.#cancel(message.cancelled, bytes, start, end);
@@ -158,7 +157,7 @@ class AsModern implements Link, SessionEvents {
       session.whenReady(
         () => {
           session.pins--;
-          this.#teller.message(resultLine(idText(id), discoverResult(session)), id);
+          this.#teller.message(resultLine(id, discoverResult(session)), id);
         },
         (failure) => {
           session.pins--;
@@ -214,7 +213,7 @@ class AsModern implements Link, SessionEvents {
       call.kept = { line: bytes.slice(start, end) };
       return this.#parking.finish(call);
     }
-    if (message.kind === 'error' && codeOf(this.#scanner, message) === URL_ELICITATION_REQUIRED) {
+    if (message.kind === 'error' && numberMember(this.#scanner, message.error, 'code') === URL_ELICITATION_REQUIRED) {
       if (this.#parking.pagesFirst(this.#scanner, call, message)) return;
     }
     const line = this.#answerOf(call, client, message, start, end);
@@ -241,19 +240,14 @@ class AsModern implements Link, SessionEvents {
       // What the server could not do without: a modern server says so (MissingRequiredClientCapability).
       const said = textMember(this.#scanner, message.error, 'message')?.slice(0, 500) ?? '';
       const data = { requiredCapabilities: call.missing };
-      return errorLine(
-        idText(client),
-        MISSING_CAPABILITY,
-        `The client lacks a capability that this needs. ${said}`,
-        data,
-      );
+      return errorLine(client, MISSING_CAPABILITY, `The client lacks a capability that this needs. ${said}`, data);
     }
     const id = call.id === client ? undefined : client;
     return modernAnswer(this.#scanner, message, start, end, call.method, id);
   }
 
   #asked(session: LegacySession, message: Message, about: Id | undefined): void {
-    const id = idText(message.id as Id);
+    const id = message.id as Id;
     const method = message.method as string;
     if (method === 'ping') return session.send(resultLine(id, '{}'));
     if (!ASKS.has(method)) return session.send(errorLine(id, METHOD_NOT_FOUND, `${method} is not offered here.`));
@@ -325,7 +319,7 @@ class AsModern implements Link, SessionEvents {
   }
 
   #refuse(id: Id, code: number, message: string, data?: unknown): void {
-    this.#teller.message(errorLine(idText(id), code, message, data), id);
+    this.#teller.message(errorLine(id, code, message, data), id);
   }
 
   /** One timer, while there is anything that may get old. */
@@ -385,8 +379,4 @@ function discoverResult(session: LegacySession): string {
     '"cacheScope":"private"',
   ];
   return `{${parts.join(',')}}`;
-}
-
-function codeOf(tape: Tape, message: Message): number | undefined {
-  return codeAt(tape, member(tape, message.error, 'code'));
 }

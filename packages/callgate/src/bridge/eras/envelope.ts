@@ -4,8 +4,8 @@ import type { Tape } from '../../protocol/nodes.ts';
 import { member } from '../../protocol/tape.ts';
 import { CLIENT_CAPABILITIES, LOG_LEVEL, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
+import { textMember } from '../../protocol/members.ts';
 import { CapabilityReader, type ClientCapabilities } from './capabilities.ts';
-import { textMember } from './edits.ts';
 import { LOG_LEVELS } from './wire.ts';
 
 /** What a modern request says of the client that sends it. */

@@ -6,7 +6,7 @@ import type { Id } from '../../protocol/correlate.ts';
 import { LineFramer } from '../../protocol/frame.ts';
 import type { Link, LinkEvents } from '../../upstreams/link.ts';
 import { asModern } from './as-modern.ts';
-import { systemClock } from './clock.ts';
+import { systemClock } from '../clock.ts';
 import { probeEra } from './probe.ts';
 import { sealOf } from './seal.ts';
 import { clientOf, envelope, type Seen } from './testing.ts';

@@ -1,6 +1,6 @@
 import type { ScanLimits } from '../../protocol/scan.ts';
 import type { OpenLink } from '../../upstreams/link.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 export interface LegacyLimits {
   /** How often one call may come back with questions. */

@@ -9,11 +9,12 @@ import { quoted, splice } from '../../protocol/splice.ts';
 import { SERVER_ENDED } from '../../protocol/codes.ts';
 import { SERVER_INFO, TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
 import { LEGACY_REVISIONS, NEWEST_LEGACY } from '../../protocol/revisions.ts';
+import { inOrder, memberEdits } from '../../protocol/edits.ts';
+import { notificationLine, requestLine } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { Link, LinkFailure, OpenLink } from '../../upstreams/link.ts';
 import type { ClientCapabilities } from './capabilities.ts';
-import { inOrder, memberEdits, textMember } from './edits.ts';
 import type { Ask, Call } from './call.ts';
-import { idText, notificationLine, requestLine } from './wire.ts';
 
 /** What a session with a legacy server tells; the scanner's tape holds the message meanwhile. */
 export interface SessionEvents {
@@ -137,7 +138,7 @@ export class LegacySession {
   /** Sends a request of our own. */
   ask(method: string, params: string | undefined, answered: OwnAnswer): void {
     const id = this.#ownId(answered);
-    this.send(requestLine(idText(id), method, params));
+    this.send(requestLine(id, method, params));
   }
 
   /** Runs once the server is ready, before what waits for that is sent; or when it will not be. */
@@ -173,7 +174,7 @@ export class LegacySession {
     const { name, version } = this.#o.client;
     const info = `{"name":${quoted(name)},"version":${quoted(version)}}`;
     const params = `{"protocolVersion":"${NEWEST_LEGACY}","capabilities":${this.capabilities.text},"clientInfo":${info}}`;
-    const line = requestLine(idText(id), 'initialize', params);
+    const line = requestLine(id, 'initialize', params);
     this.#link.send(line, 0, line.length);
   }
 

@@ -5,12 +5,12 @@ import { ARRAY, FALSE, OBJECT, STRING, TRUE, type Tape } from '../../protocol/no
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, member, stringAt } from '../../protocol/tape.ts';
 import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
+import { withMeta } from '../../protocol/edits.ts';
+import { idText, notificationLine, resultLine } from '../../protocol/lines.ts';
 import type { LinkFailure } from '../../upstreams/link.ts';
-import type { Clock } from './clock.ts';
-import { withMeta } from './edits.ts';
+import type { Clock } from '../clock.ts';
 import type { LegacySession } from './legacy-session.ts';
 import type { Teller } from './teller.ts';
-import { idText, notificationLine, resultLine } from './wire.ts';
 
 /** Kinds of changes a client may listen to, and what tells of them. */
 const KINDS = {
@@ -189,7 +189,7 @@ export class Listens {
   #end(listen: Listen): void {
     if (!this.#remove(listen)) return;
     const meta = `{${quoted(SUBSCRIPTION_ID)}:${idText(listen.id)}}`;
-    this.#teller.message(resultLine(idText(listen.id), `{"resultType":"complete","_meta":${meta}}`), listen.id);
+    this.#teller.message(resultLine(listen.id, `{"resultType":"complete","_meta":${meta}}`), listen.id);
   }
 
   #remove(listen: Listen): boolean {

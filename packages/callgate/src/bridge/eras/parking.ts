@@ -8,14 +8,15 @@ import type { Scanner } from '../../protocol/scan.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, member } from '../../protocol/tape.ts';
 import { decodeUtf8 } from '../../protocol/text.ts';
+import { rawAt, strippedMeta } from '../../protocol/edits.ts';
+import { bytesOf, cancelLine, errorLine, resultLine } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { Ask, Call } from './call.ts';
 import { lacking } from './capabilities.ts';
-import type { Clock } from './clock.ts';
-import { rawAt, strippedMeta, textMember } from './edits.ts';
+import type { Clock } from '../clock.ts';
 import type { LegacySession } from './legacy-session.ts';
 import type { Seal } from './seal.ts';
 import type { Teller } from './teller.ts';
-import { bytesOf, cancelLine, errorLine, idText, resultLine } from './wire.ts';
 
 /** Room for parked calls that many adapters share. */
 export interface Lot {
@@ -98,7 +99,7 @@ export class Parking {
     const missing = lacking(session.capabilities, method, tape, message.params);
     if (missing !== undefined) {
       if (call !== undefined) call.missing = { ...call.missing, ...missing };
-      return session.send(errorLine(idText(id), METHOD_NOT_FOUND, 'The client does not have the capability for this.'));
+      return session.send(errorLine(id, METHOD_NOT_FOUND, 'The client does not have the capability for this.'));
     }
     const embedded = embeddedOf(tape, method, message.params);
     const ask: Ask = { id, method, embedded, since: this.#o.clock.now(), wasSent: false };
@@ -147,13 +148,13 @@ export class Parking {
     const isDeclined = call.isAgain && answers.some(([key]) => !isAccepted(tape, member(tape, responses, key)));
     this.#consume(found.state);
     if (isDeclined) {
-      this.#o.teller.message(errorLine(idText(id), INTERNAL_ERROR, 'What the server needs was not accepted.'), id);
+      this.#o.teller.message(errorLine(id, INTERNAL_ERROR, 'What the server needs was not accepted.'), id);
       return true;
     }
     for (const [key] of answers) call.asks.delete(key);
     if (call.isAgain && call.asks.size === 0) return false;
     this.#resume(call, id, message.progressToken);
-    for (const [, ask, response] of answers) call.session.send(resultLine(idText(ask.id), response));
+    for (const [, ask, response] of answers) call.session.send(resultLine(ask.id, response));
     if (call.kept !== undefined) this.#o.deliver(call, id);
     else if (call.asks.size > 0) this.#park(call);
     return true;
@@ -170,7 +171,7 @@ export class Parking {
     if (!mayBeParked(call) || urls.length === 0 || urls.length > this.#o.limits.asks) return false;
     if (!call.session.capabilities.url) {
       const data = { requiredCapabilities: { elicitation: { url: {} } } };
-      const line = errorLine(idText(client), MISSING_CAPABILITY, 'The client cannot open the pages this needs.', data);
+      const line = errorLine(client, MISSING_CAPABILITY, 'The client cannot open the pages this needs.', data);
       this.#o.calls.delete(client);
       this.finish(call);
       this.#o.teller.message(line, client);
@@ -275,7 +276,7 @@ export class Parking {
     call.client = call.clientToken = undefined;
     call.parked = { park, until };
     this.#parked.set(park, call);
-    teller.message(resultLine(idText(client), result), client);
+    teller.message(resultLine(client, result), client);
   }
 
   #digestOf(call: Call): string {
@@ -289,7 +290,7 @@ export class Parking {
 
   #noRoom(client: Id): void {
     this.#o.calls.delete(client);
-    this.#o.teller.message(errorLine(idText(client), INTERNAL_ERROR, 'Too many calls wait for their clients.'), client);
+    this.#o.teller.message(errorLine(client, INTERNAL_ERROR, 'Too many calls wait for their clients.'), client);
   }
 
   /** @returns the call, or why there is none */
@@ -348,7 +349,7 @@ export class Parking {
   }
 
   #refuse(id: Id, reason: Reason): true {
-    this.#o.teller.message(errorLine(idText(id), INVALID_PARAMS, REASONS[reason], { reason }), id);
+    this.#o.teller.message(errorLine(id, INVALID_PARAMS, REASONS[reason], { reason }), id);
     return true;
   }
 }
@@ -379,7 +380,7 @@ const REASONS = {
 } as const;
 
 function refuse(session: LegacySession, ask: Ask, why: string): void {
-  session.send(errorLine(idText(ask.id), INTERNAL_ERROR, why));
+  session.send(errorLine(ask.id, INTERNAL_ERROR, why));
 }
 
 const OF_SESSIONS: ReadonlySet<string> = new Set(['task', 'elicitationId']);

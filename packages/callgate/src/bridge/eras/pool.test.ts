@@ -116,7 +116,10 @@ it('knows which call an answer that is too long was for', async () => {
 });
 
 it('fails what waits for a server at once when the answer to its initialize is too long', async () => {
-  const { call, ear, peers } = modern({}, scripted(() => undefined));
+  const { call, ear, peers } = modern(
+    {},
+    scripted(() => undefined),
+  );
   call(1);
   await settled();
   const id = JSON.stringify(peers[0]!.last('initialize')!.id);

@@ -6,10 +6,10 @@ import { quoted } from '../../protocol/splice.ts';
 import { elements, member, stringAt } from '../../protocol/tape.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { LEGACY_REVISIONS, MODERN_REVISION } from '../../protocol/revisions.ts';
+import { requestLine } from '../../protocol/lines.ts';
+import { numberMember } from '../../protocol/members.ts';
 import type { LinkFailure, OpenLink } from '../../upstreams/link.ts';
-import type { Clock } from './clock.ts';
-import { codeAt } from './translate.ts';
-import { requestLine } from './wire.ts';
+import type { Clock } from '../clock.ts';
 
 /**
  * What a server speaks. `both` only when it says so: a server of both eras need not name its older revisions.
@@ -71,7 +71,7 @@ export function probeEra(open: OpenLink, options: ProbeOptions): Promise<EraFoun
       drained: () => undefined,
       ended: (how) => done(unknown({ code: SERVER_ENDED, why: how, kind: 'transport' })),
     });
-    const line = requestLine(ID, 'server/discover', paramsOf(options.client));
+    const line = requestLine(PROBE, 'server/discover', paramsOf(options.client));
     link.send(line, 0, line.length);
   });
 }
@@ -110,7 +110,7 @@ function foundIn(tape: Tape, message: Message): EraFound {
     return revisions === undefined ? LEGACY : spoken(revisions);
   }
   const { error } = message;
-  if (codeAt(tape, member(tape, error, 'code')) !== UNSUPPORTED_VERSION) return LEGACY;
+  if (numberMember(tape, error, 'code') !== UNSUPPORTED_VERSION) return LEGACY;
   return spoken(revisionsIn(tape, member(tape, member(tape, error, 'data'), 'supported')) ?? []);
 }
 

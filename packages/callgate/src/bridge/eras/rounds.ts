@@ -6,12 +6,14 @@ import type { Scanner } from '../../protocol/scan.ts';
 import { quoted, splice, type Edit } from '../../protocol/splice.ts';
 import { member, members, stringAt } from '../../protocol/tape.ts';
 import { encodeUtf8 } from '../../protocol/text.ts';
+import { inOrder, memberEdits, rawAt } from '../../protocol/edits.ts';
+import { bytesOf, cancelLine, errorLine, idText, requestLine } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { LinkFailure } from '../../upstreams/link.ts';
 import { isUrlMode, lacking, type ClientCapabilities } from './capabilities.ts';
-import type { Clock } from './clock.ts';
-import { inOrder, memberEdits, rawAt, textMember } from './edits.ts';
+import type { Clock } from '../clock.ts';
 import type { Teller } from './teller.ts';
-import { ASKS, bytesOf, cancelLine, errorLine, idText, MAY_ASK, requestLine } from './wire.ts';
+import { ASKS, MAY_ASK } from './wire.ts';
 
 /** A legacy client's open request to a modern server, through all its rounds. */
 export interface OpenCall {
@@ -99,7 +101,7 @@ export class Rounds {
       const missing = lacking(this.#o.capabilities(), method, tape, params);
       if (missing !== undefined) return this.#lacks(call, missing);
       const id = this.#o.freshId();
-      const line = requestLine(idText(id), method, this.#params(tape, method, params));
+      const line = requestLine(id, method, this.#params(tape, method, params));
       questions.open.set(id, { key: stringAt(tape, key), line, answer: undefined });
       questions.left++;
     }
@@ -131,7 +133,7 @@ export class Rounds {
       return this.#over(call, bytesOf(head, rawAt(tape, message.error), '}'));
     }
     if (tape.kinds[message.result] !== OBJECT) {
-      return this.#over(call, errorLine(idText(call.client), INVALID_PARAMS, 'The client answered with no object.'));
+      return this.#over(call, errorLine(call.client, INVALID_PARAMS, 'The client answered with no object.'));
     }
     question.answer = rawAt(tape, message.result).slice();
     if (--questions.left === 0) this.#again(call, questions);
@@ -151,10 +153,7 @@ export class Rounds {
     const now = this.#o.clock.now();
     for (const call of new Set(this.#asked.values())) {
       if (call.questions!.until > now) continue;
-      this.#over(
-        call,
-        errorLine(idText(call.client), INTERNAL_ERROR, 'The client was asked and did not answer in time.'),
-      );
+      this.#over(call, errorLine(call.client, INTERNAL_ERROR, 'The client was asked and did not answer in time.'));
     }
   }
 
@@ -193,7 +192,7 @@ export class Rounds {
   #lacks(call: OpenCall, missing: Record<string, object>): void {
     const data = { requiredCapabilities: missing };
     const text = 'The server needs something of the client that it cannot do.';
-    this.#over(call, errorLine(idText(call.client), INVALID_PARAMS, text, data));
+    this.#over(call, errorLine(call.client, INVALID_PARAMS, text, data));
   }
 
   #over(call: OpenCall, line: Uint8Array): void {

@@ -3,13 +3,15 @@ import type { Message } from '../../protocol/message.ts';
 import type { Tape } from '../../protocol/nodes.ts';
 import { splice } from '../../protocol/splice.ts';
 import { member } from '../../protocol/tape.ts';
+import { replace } from '../../protocol/edits.ts';
+import { idText } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { Call } from './call.ts';
-import { replace, textMember } from './edits.ts';
 import type { LegacySession } from './legacy-session.ts';
 import type { Listens } from './listens.ts';
 import type { Parking } from './parking.ts';
 import type { Teller } from './teller.ts';
-import { idText, LOG_LEVELS } from './wire.ts';
+import { LOG_LEVELS } from './wire.ts';
 
 export interface ServerNotesOptions {
   readonly tape: Tape;

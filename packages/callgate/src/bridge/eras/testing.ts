@@ -2,7 +2,7 @@ import type { Id } from '../../protocol/correlate.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 // Peers in memory, for tests: servers that say what a script says, clients that remember what they hear, a clock that
 // stands still.

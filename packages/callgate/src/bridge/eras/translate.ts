@@ -1,13 +1,15 @@
 import { INVALID_PARAMS, RESOURCE_NOT_FOUND } from '../../protocol/codes.ts';
-import { NUMBER, OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
+import { OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
 import type { Message } from '../../protocol/message.ts';
 import { splice, type Edit } from '../../protocol/splice.ts';
-import { jsonAt, member, textIs } from '../../protocol/tape.ts';
+import { member, textIs } from '../../protocol/tape.ts';
 import { encodeUtf8 } from '../../protocol/text.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { SERVER_INFO } from '../../protocol/meta-keys.ts';
-import { inOrder, memberEdits, replace, strippedMeta, textMember } from './edits.ts';
-import { CACHEABLE, idText, MAY_ASK, PER_HOP } from './wire.ts';
+import { inOrder, memberEdits, replace, strippedMeta } from '../../protocol/edits.ts';
+import { idText } from '../../protocol/lines.ts';
+import { numberMember, textMember } from '../../protocol/members.ts';
+import { CACHEABLE, MAY_ASK, PER_HOP } from './wire.ts';
 
 // One message from one era into the other. Each takes what was just read, and gives a buffer of its own; every byte that
 // the other era does not say differently stays as it was.
@@ -58,8 +60,8 @@ function completed(tape: Tape, result: number, method: string): Edit[] {
 }
 
 function modernError(tape: Tape, error: number): Edit[] {
-  const code = member(tape, error, 'code');
-  return codeAt(tape, code) === RESOURCE_NOT_FOUND ? [replace(tape, code, String(INVALID_PARAMS))] : [];
+  const isNotFound = numberMember(tape, error, 'code') === RESOURCE_NOT_FOUND;
+  return isNotFound ? [replace(tape, member(tape, error, 'code'), String(INVALID_PARAMS))] : [];
 }
 
 /**
@@ -91,7 +93,7 @@ function stripped(tape: Tape, result: number, method: string): Edit[] {
 
 function legacyError(tape: Tape, { error }: Message, method: string): Edit[] {
   const node = member(tape, error, 'code');
-  const code = codeAt(tape, node);
+  const code = numberMember(tape, error, 'code');
   if (code === undefined) return [];
   if (isModernCode(code)) return [replace(tape, node, String(INVALID_PARAMS))];
   const isNotFound = code === INVALID_PARAMS && method === 'resources/read' && namesResource(tape, error);
@@ -106,11 +108,4 @@ export function isModernCode(code: number): boolean {
 /** -32602 of a resource that is not there has its URI in `data` (SEP-2164). */
 function namesResource(tape: Tape, error: number): boolean {
   return textMember(tape, member(tape, error, 'data'), 'uri') !== undefined;
-}
-
-/** The code of an error; undefined when it is no number. */
-export function codeAt(tape: Tape, node: number): number | undefined {
-  if (node < 0 || tape.kinds[node] !== NUMBER) return undefined;
-  const value = jsonAt(tape, node);
-  return typeof value === 'number' ? value : undefined;
 }

@@ -5,11 +5,11 @@ import { STRING, type Tape } from '../../protocol/nodes.ts';
 import { quoted, splice } from '../../protocol/splice.ts';
 import { elements, jsonAt, member, stringAt } from '../../protocol/tape.ts';
 import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
-import type { Clock } from './clock.ts';
-import { strippedMeta } from './edits.ts';
+import { strippedMeta } from '../../protocol/edits.ts';
+import { errorLine, resultLine } from '../../protocol/lines.ts';
+import type { Clock } from '../clock.ts';
 import type { OwnAnswer, ServerSelf } from './legacy-session.ts';
 import type { Teller } from './teller.ts';
-import { errorLine, idText, resultLine } from './wire.ts';
 
 export interface UpstreamListenOptions {
   readonly limits: { readonly subscriptions: number };
@@ -215,11 +215,11 @@ export class UpstreamListen {
   }
 
   #reply(id: Id): void {
-    this.#o.teller.message(resultLine(idText(id), '{}'), id);
+    this.#o.teller.message(resultLine(id, '{}'), id);
   }
 
   #refuse(id: Id, code: number, message: string): void {
-    this.#o.teller.message(errorLine(idText(id), code, message), id);
+    this.#o.teller.message(errorLine(id, code, message), id);
   }
 }
 

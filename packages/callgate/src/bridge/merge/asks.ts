@@ -3,8 +3,10 @@ import type { Message } from '../../protocol/message.ts';
 import type { Tape } from '../../protocol/nodes.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
 import type { Edit } from '../../protocol/splice.ts';
+import { edited, replace } from '../../protocol/edits.ts';
+import { cancelLine, idText } from '../../protocol/lines.ts';
+import { idAt } from '../../protocol/members.ts';
 import type { Member } from './member.ts';
-import { edited, idAt, idText, notificationLine, paramsText, replacement } from './wire.ts';
 
 /** A request of a server that the client has not answered. */
 interface Asked {
@@ -30,7 +32,7 @@ export class Asks {
     const own = idText(message.id as Id);
     const id = named(member, own);
     if (this.#open.size >= MOST || this.#open.has(id)) return undefined;
-    const edits: Edit[] = [replacement(tape, memberOf(tape, 0, 'id'), idText(id))];
+    const edits: Edit[] = [replace(tape, memberOf(tape, 0, 'id'), idText(id))];
     const { generation } = member;
     let token: string | undefined;
     if (message.progressToken !== undefined) {
@@ -38,7 +40,7 @@ export class Asks {
       token = named(member, text);
       this.#tokens.set(token, { member, generation, text });
       const node = memberOf(tape, memberOf(tape, message.params, '_meta'), 'progressToken');
-      edits.push(replacement(tape, node, idText(token)));
+      edits.push(replace(tape, node, idText(token)));
     }
     this.#open.set(id, { member, generation, idText: own, token });
     return edited(tape, edits);
@@ -48,7 +50,7 @@ export class Asks {
   inward(tape: Tape, message: Message): { readonly member: Member; readonly line: Uint8Array } | undefined {
     const asked = typeof message.id === 'string' ? this.#take(message.id) : undefined;
     if (asked === undefined || asked.member.generation !== asked.generation) return undefined;
-    const line = edited(tape, [replacement(tape, memberOf(tape, 0, 'id'), asked.idText)]);
+    const line = edited(tape, [replace(tape, memberOf(tape, 0, 'id'), asked.idText)]);
     return { member: asked.member, line };
   }
 
@@ -57,7 +59,7 @@ export class Asks {
     const token = typeof message.progressToken === 'string' ? this.#tokens.get(message.progressToken) : undefined;
     if (token === undefined || token.member.generation !== token.generation) return undefined;
     const node = memberOf(tape, message.params, 'progressToken');
-    return { member: token.member, line: edited(tape, [replacement(tape, node, token.text)]) };
+    return { member: token.member, line: edited(tape, [replace(tape, node, token.text)]) };
   }
 
   /** A server takes a request back. Undefined when it is not open. */
@@ -66,7 +68,7 @@ export class Asks {
     const own = idAt(tape, node);
     const id = own === undefined ? undefined : named(member, idText(own));
     if (id === undefined || this.#take(id) === undefined) return undefined;
-    return edited(tape, [replacement(tape, node, idText(id))]);
+    return edited(tape, [replace(tape, node, idText(id))]);
   }
 
   /** Nobody awaits what this server asked for any more: what the client is to be told. */
@@ -75,7 +77,7 @@ export class Asks {
     for (const [id, asked] of this.#open) {
       if (asked.member !== member) continue;
       this.#take(id);
-      told.push(notificationLine('notifications/cancelled', paramsText({ requestId: idText(id) })));
+      told.push(cancelLine(id));
     }
     return told;
   }

@@ -6,9 +6,10 @@ import { LEGACY_REVISIONS, MODERN_REVISIONS, NEWEST_LEGACY } from '../../protoco
 import type { Scanner } from '../../protocol/scan.ts';
 import { encodeUtf8, quoted, splice } from '../../protocol/splice.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
+import { edited, memberEdits } from '../../protocol/edits.ts';
 import type { Member } from './member.ts';
 import type { MergeOptions } from './options.ts';
-import { edited, jsonText, paramsText, removal } from './wire.ts';
+import { jsonText, paramsText, PROGRESS_TOKEN } from './wire.ts';
 
 /** Characters of the instructions of one server, and of all. */
 const MOST_OF_ONE = 4000;
@@ -20,11 +21,9 @@ const DISCOVER_TTL_MS = 5000;
 /**
  * Makes the client's `initialize` into those for the servers: the same but for the id, and without its progress token.
  * @param tape holds the message
- * @param line its bytes
  */
-export function helloUnder(tape: Scanner, params: number, line: Uint8Array): (id: number) => Uint8Array {
-  const token = removal(tape, memberOf(tape, params, '_meta'), 'progressToken');
-  const kept = token === undefined ? line : edited(tape, [token]);
+export function helloUnder(tape: Scanner, params: number): (id: number) => Uint8Array {
+  const kept = edited(tape, memberEdits(tape, memberOf(tape, params, '_meta'), PROGRESS_TOKEN));
   readMessage(tape, kept, 0, kept.length);
   const node = memberOf(tape, 0, 'id');
   const [start, end] = [tape.starts[node]!, tape.ends[node]!];

@@ -3,13 +3,15 @@ import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { OBJECT } from '../../protocol/scan.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
+import { edited, replace } from '../../protocol/edits.ts';
+import { errorLine, idText } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import { Asks } from './asks.ts';
 import type { Listens } from './listens.ts';
 import type { ListsHost } from './lists.ts';
 import type { Member } from './member.ts';
 import type { Requests } from './requests.ts';
 import { TaskOwners } from './tasks.ts';
-import { edited, errorLine, idText, replacement, textAt } from './wire.ts';
 
 /** What servers say, and what the client answers to it. */
 export class Inbound {
@@ -72,11 +74,11 @@ export class Inbound {
       case 'notifications/resources/updated': {
         const uri = directory.uriOf(member.index, message.uri!);
         const node = memberOf(tape, message.params, 'uri');
-        return this.#tell(uri === message.uri ? line : edited(tape, [replacement(tape, node, idText(uri))]), about);
+        return this.#tell(uri === message.uri ? line : edited(tape, [replace(tape, node, idText(uri))]), about);
       }
       case 'notifications/tasks/status':
       case 'notifications/tasks': {
-        const taskId = textAt(tape, message.params, 'taskId');
+        const taskId = textMember(tape, message.params, 'taskId');
         if (taskId === undefined || this.tasks.claim(taskId, member.index)) this.#tell(line, about);
         return;
       }
@@ -90,7 +92,7 @@ export class Inbound {
     const { tape } = this.#host;
     const found = this.#asks.inward(tape, message);
     if (found === undefined) return;
-    const taskId = message.isTask ? textAt(tape, memberOf(tape, message.result, 'task'), 'taskId') : undefined;
+    const taskId = message.isTask ? textMember(tape, memberOf(tape, message.result, 'task'), 'taskId') : undefined;
     if (taskId !== undefined) this.#clientTasks.claim(taskId, found.member.index);
     found.member.send(found.line);
   }
@@ -103,7 +105,7 @@ export class Inbound {
 
   /** The client tells of a task that it carries out. */
   clientTask(message: Message, line: Uint8Array): void {
-    const owner = this.#clientTasks.ownerOf(textAt(this.#host.tape, message.params, 'taskId') ?? '');
+    const owner = this.#clientTasks.ownerOf(textMember(this.#host.tape, message.params, 'taskId') ?? '');
     if (owner !== undefined) this.#host.members[owner]!.send(line);
   }
 
@@ -124,7 +126,7 @@ export class Inbound {
     const message = readMessage(tape, line, 0, line.length);
     if ('refused' in message || !message.isTask) return true;
     const task = memberOf(tape, message.result, 'task');
-    const taskId = textAt(tape, task >= 0 && tape.kinds[task] === OBJECT ? task : message.result, 'taskId');
+    const taskId = textMember(tape, task >= 0 && tape.kinds[task] === OBJECT ? task : message.result, 'taskId');
     return taskId === undefined || this.tasks.claim(taskId, member.index);
   }
 }

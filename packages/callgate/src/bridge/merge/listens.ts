@@ -6,21 +6,13 @@ import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
 import { ARRAY, OBJECT, STRING, TRUE } from '../../protocol/scan.ts';
 import { quoted, type Edit } from '../../protocol/splice.ts';
 import { elements, member as memberOf, stringAt } from '../../protocol/tape.ts';
+import { edited, replace } from '../../protocol/edits.ts';
+import { errorLine, idText, notificationLine, requestLine, resultLine } from '../../protocol/lines.ts';
+import { idAt } from '../../protocol/members.ts';
 import type { ListsHost } from './lists.ts';
 import type { Member, Reply } from './member.ts';
 import type { Owned } from './names.ts';
-import {
-  edited,
-  errorLine,
-  idAt,
-  idText,
-  notificationLine,
-  paramsText,
-  replacement,
-  requestLine,
-  resultLine,
-  underId,
-} from './wire.ts';
+import { paramsText, underId } from './wire.ts';
 
 /** What a client listens for. */
 const FLAGS = [
@@ -147,8 +139,8 @@ export class Listens {
     // A server may tell of what is inside of what is listened to; one that was asked nothing tells nothing.
     if (![...listen.owners.values()].some((owner) => owner.server === member.index)) return true;
     const exposed = uri ?? directory.uriOf(member.index, message.uri ?? '');
-    const edits: Edit[] = [replacement(tape, memberOf(tape, message.params, 'uri'), quoted(exposed))];
-    if (node >= 0) edits.push(replacement(tape, node, idText(listen.id)));
+    const edits: Edit[] = [replace(tape, memberOf(tape, message.params, 'uri'), quoted(exposed))];
+    if (node >= 0) edits.push(replace(tape, node, idText(listen.id)));
     this.#pass(listen, edited(tape, edits));
     return true;
   }

@@ -2,14 +2,16 @@ import { messageOf } from '../../model/error.ts';
 import { METHOD_NOT_FOUND } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage } from '../../protocol/message.ts';
-import { ARRAY, NUMBER, OBJECT, STRING, type Scanner } from '../../protocol/scan.ts';
+import { ARRAY, OBJECT, STRING, type Scanner } from '../../protocol/scan.ts';
 import { encodeUtf8, quoteJson, quoted } from '../../protocol/splice.ts';
-import { elements, member as memberOf, numberAt, stringAt } from '../../protocol/tape.ts';
+import { elements, member as memberOf, stringAt } from '../../protocol/tape.ts';
+import { idText } from '../../protocol/lines.ts';
+import { numberMember, textMember } from '../../protocol/members.ts';
 import type { Directory } from './directory.ts';
 import type { ListKind } from './kinds.ts';
 import type { Household, Member, Trouble } from './member.ts';
 import type { MergeLimits } from './options.ts';
-import { idText, textAt, underId } from './wire.ts';
+import { underId } from './wire.ts';
 
 /** One entry of a list, where it stands in the page that it came in. */
 interface Entry {
@@ -182,15 +184,15 @@ export class Lists {
       const message = readMessage(tape, reply.line, 0, reply.line.length);
       if ('refused' in message) return { trouble: { why: 'gave a list that cannot be read', retryAfterMs: 1000 } };
       if (message.kind === 'error') {
-        const isNone = codeOf(tape, message.error) === METHOD_NOT_FOUND;
+        const isNone = numberMember(tape, message.error, 'code') === METHOD_NOT_FOUND;
         return isNone ? { listing: NO_LISTING } : { refusal: reply.line };
       }
       const dropped = collect(tape, reply.line, message.result, kind, entries, names, limits.entries);
       if (dropped > 0)
         options.log.warn(`${kind.method}: ${dropped} entries of the server "${member.name}" are dropped.`);
       ttlMs = Math.min(ttlMs, ttlOf(tape, message.result));
-      isPublic &&= textAt(tape, message.result, 'cacheScope') === 'public';
-      cursor = textAt(tape, message.result, 'nextCursor');
+      isPublic &&= textMember(tape, message.result, 'cacheScope') === 'public';
+      cursor = textMember(tape, message.result, 'nextCursor');
       if (cursor === undefined) break;
       bytes += reply.line.length;
       const isTooMuch = bytes > MOST_BYTES || cursor.length > LONGEST_CURSOR || entries.length >= limits.entries;
@@ -282,15 +284,7 @@ function tailOf(listings: readonly (Listing | undefined)[], isWhole: boolean): s
 }
 
 function ttlOf(tape: Scanner, result: number): number {
-  const node = memberOf(tape, result, 'ttlMs');
-  const ttl = node >= 0 && tape.kinds[node] === NUMBER ? numberAt(tape, node) : 0;
-  return typeof ttl === 'number' && ttl >= 0 ? ttl : 0;
-}
-
-function codeOf(tape: Scanner, error: number): number | undefined {
-  const node = memberOf(tape, error, 'code');
-  const code = node >= 0 && tape.kinds[node] === NUMBER ? numberAt(tape, node) : undefined;
-  return typeof code === 'number' ? code : undefined;
+  return Math.max(0, numberMember(tape, result, 'ttlMs') ?? 0);
 }
 
 function joined(head: Uint8Array, pieces: readonly Uint8Array[], tail: Uint8Array): Uint8Array {

@@ -6,9 +6,11 @@ import { TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
 import { MODERN_REVISION, REVISIONS } from '../../protocol/revisions.ts';
 import { OBJECT, type Scanner } from '../../protocol/scan.ts';
 import { jsonAt, member } from '../../protocol/tape.ts';
+import { cancelLine, requestLine } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { Exchange } from '../exchange.ts';
 import type { MergeOptions, ServerHealth } from './options.ts';
-import { notificationLine, paramsText, requestLine, textAt } from './wire.ts';
+import { paramsText } from './wire.ts';
 
 /** Why a server cannot be asked now. */
 export interface Trouble {
@@ -188,7 +190,7 @@ export class Member {
 
   /** Tells the server that a request of the merge is of no use any more. */
   cancel(id: number): void {
-    this.send(notificationLine('notifications/cancelled', paramsText({ requestId: String(id) })));
+    this.send(cancelLine(id));
   }
 
   /** Stops waiting for a request of the merge, and tells the server. */
@@ -209,8 +211,8 @@ export class Member {
     const capabilities = member(tape, result, 'capabilities');
     const isSaid = capabilities >= 0 && tape.kinds[capabilities] === OBJECT;
     this.capabilities = isSaid ? (jsonAt(tape, capabilities) as JsonObject) : {};
-    this.instructions = textAt(tape, result, 'instructions');
-    this.revision = textAt(tape, result, 'protocolVersion') ?? MODERN_REVISION;
+    this.instructions = textMember(tape, result, 'instructions');
+    this.revision = textMember(tape, result, 'protocolVersion') ?? MODERN_REVISION;
   }
 
   /** Whether it has said that it has something; undefined before it spoke of itself. */
@@ -256,9 +258,9 @@ export class Member {
     const message = readMessage(tape, reply.line, 0, reply.line.length);
     if ('refused' in message) return this.#giveUp('gave an answer that cannot be read');
     if (message.kind !== 'result') {
-      return this.#giveUp(`would not begin: ${textAt(tape, message.error, 'message') ?? 'it gave no reason'}`);
+      return this.#giveUp(`would not begin: ${textMember(tape, message.error, 'message') ?? 'it gave no reason'}`);
     }
-    const revision = textAt(tape, message.result, 'protocolVersion');
+    const revision = textMember(tape, message.result, 'protocolVersion');
     if (revision === undefined || !REVISIONS.includes(revision)) {
       return this.#giveUp('speaks a revision of the protocol that Callgate does not know');
     }

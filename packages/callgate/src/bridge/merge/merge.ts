@@ -7,6 +7,8 @@ import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import { NULL, Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
 import { member as memberOf } from '../../protocol/tape.ts';
+import { errorLine, notificationLine, resultLine } from '../../protocol/lines.ts';
+import { textMember } from '../../protocol/members.ts';
 import { Directory } from './directory.ts';
 import { discoverResult, helloUnder, initializeResult } from './handshake.ts';
 import { Inbound } from './inbound.ts';
@@ -20,7 +22,7 @@ import type { MergedExchange, MergeLimits, MergeOptions, ServerHealth } from './
 import { Owners } from './owners.ts';
 import { Requests, type Held } from './requests.ts';
 import { Standing } from './standing.ts';
-import { envelopeOf, errorLine, notificationLine, resultLine, textAt } from './wire.ts';
+import { envelopeOf } from './wire.ts';
 
 /** Ids of our own requests: no front door counts that far. */
 const FIRST_ID = 2 ** 52;
@@ -187,7 +189,7 @@ class Merge implements MergedExchange, ListensHost {
     const { params } = message;
     switch (method) {
       case 'initialize':
-        return this.#initialize(message, bytes, start, end);
+        return this.#initialize(message);
       case 'server/discover':
         return this.#requests.work(id, this.#discover(id, this.#envelope(message)));
       case 'ping':
@@ -210,7 +212,7 @@ class Merge implements MergedExchange, ListensHost {
       case 'tasks/result':
       case 'tasks/cancel':
       case 'tasks/update':
-        return this.#toTask(textAt(this.tape, params, 'taskId'), held(-1));
+        return this.#toTask(textMember(this.tape, params, 'taskId'), held(-1));
       default:
         return this.#vendor(held(-1));
     }
@@ -238,13 +240,13 @@ class Merge implements MergedExchange, ListensHost {
     }
   }
 
-  #initialize(message: Message, bytes: Uint8Array, start: number, end: number): void {
+  #initialize(message: Message): void {
     const id = message.id as Id;
     if (this.#hello !== undefined) {
       return this.#requests.later(id, errorLine(id, INVALID_REQUEST, 'The session is initialized already.'));
     }
-    const wanted = textAt(this.tape, message.params, 'protocolVersion');
-    this.#hello = helloUnder(this.tape, message.params, bytes.subarray(start, end));
+    const wanted = textMember(this.tape, message.params, 'protocolVersion');
+    this.#hello = helloUnder(this.tape, message.params);
     this.#requests.work(id, this.#greet(id, wanted));
   }
 
@@ -260,7 +262,7 @@ class Merge implements MergedExchange, ListensHost {
 
   #list(kind: ListKind, message: Message, id: Id): void {
     const node = memberOf(this.tape, message.params, 'cursor');
-    const cursor = textAt(this.tape, message.params, 'cursor');
+    const cursor = textMember(this.tape, message.params, 'cursor');
     const envelope = this.#envelope(message);
     if (cursor !== undefined && cursor !== '') {
       const rest = this.#lists.rest(kind, cursor, id);
@@ -306,8 +308,8 @@ class Merge implements MergedExchange, ListensHost {
   #complete(params: number, held: (node: number) => Held): void {
     const { tape } = this;
     const ref = memberOf(tape, params, 'ref');
-    const [name, uri] = [textAt(tape, ref, 'name'), textAt(tape, ref, 'uri')];
-    if (textAt(tape, ref, 'type') === 'ref/prompt' && name !== undefined) {
+    const [name, uri] = [textMember(tape, ref, 'name'), textMember(tape, ref, 'uri')];
+    if (textMember(tape, ref, 'type') === 'ref/prompt' && name !== undefined) {
       return this.#toNamed(PROMPTS, name, held(memberOf(tape, ref, 'name')));
     }
     if (uri !== undefined) return this.#toUri(uri, held(memberOf(tape, ref, 'uri')));

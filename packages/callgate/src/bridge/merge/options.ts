@@ -1,4 +1,5 @@
 import type { Scanner } from '../../protocol/scan.ts';
+import type { Clock } from '../clock.ts';
 import type { ClientEnd, Era, Exchange } from '../exchange.ts';
 import type { NamedServer, Naming } from './names.ts';
 
@@ -26,7 +27,7 @@ export interface MergeOptions {
   readonly messageLimits?: { readonly depth: number; readonly keys: number };
   /** May be shared by all that runs in one thread: nothing is read from it later than in the turn of its scan. */
   readonly scanner?: Scanner;
-  readonly clock: MergeClock;
+  readonly clock: Clock;
   readonly log: MergeLog;
   /** SHA-256 of a text, in hex. */
   readonly sha256: (text: string) => string;
@@ -43,13 +44,6 @@ export interface MergeLimits {
   readonly pageBytes: number;
   /** Requests of the client open at once; 10,000. */
   readonly open: number;
-}
-
-export interface MergeClock {
-  /** Milliseconds. */
-  now(): number;
-  /** Runs once after so many milliseconds, which must not keep the process alive. Returns how to call it off. */
-  after(ms: number, run: () => void): () => void;
 }
 
 export interface MergeLog {

@@ -2,10 +2,10 @@ import { messageOf } from '../../model/error.ts';
 import { INTERNAL_ERROR, SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { quoteJson, splice, type Edit } from '../../protocol/splice.ts';
+import { errorLine } from '../../protocol/lines.ts';
 import type { Member, Trouble } from './member.ts';
 import type { Owned } from './names.ts';
 import type { MergeOptions } from './options.ts';
-import { errorLine } from './wire.ts';
 
 /** A request of the client that awaits its answer. */
 export interface Open {

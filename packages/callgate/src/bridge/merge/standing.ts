@@ -1,9 +1,9 @@
 import { readMessage } from '../../protocol/message.ts';
 import { quoted } from '../../protocol/splice.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { ListsHost } from './lists.ts';
 import type { Member } from './member.ts';
 import type { Owned } from './names.ts';
-import { textAt } from './wire.ts';
 
 const MOST_SUBSCRIPTIONS = 1000;
 
@@ -34,7 +34,7 @@ export class Standing {
       if ('trouble' in reply) continue;
       const read = readMessage(tape, reply.line, 0, reply.line.length);
       if ('refused' in read) continue;
-      if (read.kind === 'error') refusal ??= textAt(tape, read.error, 'message') ?? 'The level was refused.';
+      if (read.kind === 'error') refusal ??= textMember(tape, read.error, 'message') ?? 'The level was refused.';
       else {
         refusal = undefined;
         break;

@@ -1,7 +1,7 @@
-import { OBJECT, STRING, type Tape } from '../../protocol/nodes.ts';
-import type { Edit } from '../../protocol/splice.ts';
-import { member, members, stringAt } from '../../protocol/tape.ts';
-import { encodeUtf8 } from '../../protocol/text.ts';
+import { OBJECT, type Tape } from './nodes.ts';
+import { splice, type Edit } from './splice.ts';
+import { member, members, stringAt } from './tape.ts';
+import { encodeUtf8 } from './text.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -10,13 +10,7 @@ export function rawAt(tape: Tape, node: number): Uint8Array {
   return tape.bytes.subarray(tape.starts[node], tape.ends[node]);
 }
 
-/** The text of a member that is a string. */
-export function textMember(tape: Tape, object: number, name: string): string | undefined {
-  const node = member(tape, object, name);
-  return node >= 0 && tape.kinds[node] === STRING ? stringAt(tape, node) : undefined;
-}
-
-/** Another value in place of a node. */
+/** Another value in place of a node. @param text JSON */
 export function replace(tape: Tape, node: number, text: string | Uint8Array): Edit {
   const bytes = typeof text === 'string' ? encodeUtf8(text) : text;
   return { start: tape.starts[node]!, end: tape.ends[node]!, text: bytes };
@@ -56,6 +50,11 @@ export function memberEdits(
     edits.push({ start: end, end, text: encodeUtf8(`${isEmpty ? '' : ','}${add.join(',')}`) });
   }
   return edits;
+}
+
+/** A copy of the whole message on the tape with these edits, in any order. */
+export function edited(tape: Tape, edits: Edit[]): Uint8Array {
+  return splice(tape.bytes, tape.starts[0]!, tape.ends[0]!, inOrder(edits));
 }
 
 /** Edits in the order that `splice` wants. */

@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Runs something once, later. @returns how to call it off */
+  /** Runs something once, later, which must keep no process alive. @returns how to call it off */
   after(ms: number, run: () => void): () => void;
 }
 
