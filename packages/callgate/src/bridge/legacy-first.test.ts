@@ -73,6 +73,22 @@ describe('the first try of a server that nobody knows', () => {
     expect(legacy.sent).toHaveLength(2);
   });
 
+  it('ends the first link when the client leaves on hearing that the server will have none of it', async () => {
+    const legacy = fake();
+    const link: Link = legacyFirst(legacy.open, async () => undefined, {
+      message: () => void link.close(),
+      oversize: () => undefined,
+      failed: () => undefined,
+      drained: () => undefined,
+      ended: () => undefined,
+    });
+    const bytes = bytesOf(HELLO);
+    link.send(bytes, 0, bytes.length);
+    legacy.say({ id: 1, error: { code: -32603, message: 'no' } });
+    await turn();
+    expect(legacy.isClosed).toBe(true);
+  });
+
   it('ends the first link when the client leaves before it is known how to go on', async () => {
     const { legacy, heard, link } = begin(() => undefined);
     legacy.say({ id: 1, error: { code: -32603, message: 'no' } });

@@ -28,9 +28,9 @@ export function legacyFirst(
     const instead = verdict(false)
       .catch(() => undefined)
       .then((open) => {
-        // Left meanwhile, nobody takes the first link over.
+        if (open === undefined && !isClosed) stands();
+        // Nobody takes the first link over: there is another, or the client has left, perhaps on hearing this.
         if (open !== undefined || isClosed) void before.close();
-        else stands();
         return open;
       });
     // The request goes first, before whatever the client has sent meanwhile.
