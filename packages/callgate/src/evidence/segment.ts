@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hash, randomBytes, type Cipher } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { CallgateError } from '../model/error.ts';
 import { parseHolder, thisHolder, type Holder } from '../state/holder.ts';
@@ -158,10 +158,7 @@ export class SegmentWriter {
     length.writeUInt32LE(text.length);
     const head = Buffer.concat([MAGIC, length, text]);
     // Under its name only with a whole header: a reader must always learn whose it is.
-    const draft = `${this.path}.tmp`;
-    this.#file = openSync(draft, 'wx', 0o600);
-    writeWhole(this.#file, head, 0, head.length);
-    renameSync(draft, this.path);
+    this.#file = openWith(this.path, head);
     this.#size = head.length;
   }
 
@@ -210,6 +207,21 @@ export class SegmentWriter {
   close(): void {
     if (this.#file >= 0) closeSync(this.#file);
     this.#file = -1;
+  }
+}
+
+/** A file under its name only with all that it begins with; of one that cannot be made nothing is left, for it is tried again. */
+function openWith(path: string, head: Buffer): number {
+  const draft = `${path}.tmp`;
+  const file = openSync(draft, 'wx', 0o600);
+  try {
+    writeWhole(file, head, 0, head.length);
+    renameSync(draft, path);
+    return file;
+  } catch (error) {
+    closeSync(file);
+    unlinkSync(draft);
+    throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmdirSync,
   rmSync,
   truncateSync,
   unlinkSync,
@@ -143,6 +144,26 @@ describe('openEvidence', () => {
     expect(texts.filter((text) => text.includes('"type":"decision"'))).toHaveLength(2);
     expect(texts.some((text) => text.includes('"cause":"missing"'))).toBe(true);
     expect(await verifyDirectory({ dir: t.place.dir, place: t.place })).toMatchObject({ ok: true });
+  });
+
+  it('writes again after a file could not be begun', async () => {
+    let clock = 0;
+    const evidence = t.open({ rotateBytes: 1, mono: () => clock });
+    writeCalls(evidence, 1);
+    const [name = ''] = readdirSync(join(t.place.dir, 'wal'));
+    const next = join(
+      t.place.dir,
+      'wal',
+      name.replace(/-(\d+)\.wal$/, (_, index: string) => `-${Number(index) + 1}.wal`),
+    );
+    mkdirSync(next);
+    evidence.append(decisionRecord(1));
+    expect(() => evidence.flush()).toThrow(expect.objectContaining({ code: 'CG_EVIDENCE_WRITE' }) as Error);
+    expect(readdirSync(join(t.place.dir, 'wal')).filter((one) => one.endsWith('.tmp'))).toEqual([]);
+    rmdirSync(next);
+    clock += 200_000;
+    evidence.flush();
+    await evidence.close();
   });
 
   it('refuses keys that others can read', async () => {
