@@ -73,7 +73,11 @@ export class Conversation implements Exchange, Due, Timed {
         this.#judged(about, () => this.#judge.oversize('server', head, tail, length)),
       failed: (id, failure) => this.#judged(undefined, () => this.#judge.failed(id, failure)),
       drained: () => undefined,
-      ended: (how) => this.#over(how, false),
+      ended: (how) => {
+        this.#over(how, false);
+        // Nothing of it may stay behind: what a link holds besides its server ends here.
+        queueMicrotask(() => void this.#link.close());
+      },
     });
     if (!this.#isOver) deadlines.add(this);
   }

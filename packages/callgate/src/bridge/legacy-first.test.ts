@@ -73,6 +73,19 @@ describe('the first try of a server that nobody knows', () => {
     expect(legacy.sent).toHaveLength(2);
   });
 
+  it.each([
+    ['goes on over the other link', true, []],
+    ['tells the client both', false, [{ id: 1, error: {} }, 'ended: ended with exit code 1']],
+  ])('%s when the first ends right after its refusal', async (_what, hasOther, told) => {
+    const other = fake();
+    const { legacy, heard } = begin((worked) => (worked || !hasOther ? undefined : other.open));
+    legacy.say({ id: 1, error: { code: -32603, message: 'no' } });
+    legacy.events.ended('ended with exit code 1');
+    await turn();
+    expect(heard).toMatchObject(told);
+    expect(other.sent).toHaveLength(hasOther ? 1 : 0);
+  });
+
   it('ends the first link when the client leaves on hearing that the server will have none of it', async () => {
     const legacy = fake();
     const link: Link = legacyFirst(legacy.open, async () => undefined, {

@@ -18,17 +18,22 @@ export function legacyFirst(
   let first: { readonly id: Id; readonly line: Uint8Array } | undefined;
   let isDecided = false;
   let isClosed = false;
+  /** How the first link ended while it is found out how to go on. */
+  let howEnded: string | undefined;
+  let isDeciding = false;
   let link: Link;
 
   /** The first request failed: `stands` tells the client so, unless there is another way. */
   const failed = (stands: () => void): void => {
-    isDecided = true;
+    isDecided = isDeciding = true;
     const request = first?.line;
     const before = link;
     const instead = verdict(false)
       .catch(() => undefined)
       .then((open) => {
+        isDeciding = false;
         if (open === undefined && !isClosed) stands();
+        if (open === undefined && !isClosed && howEnded !== undefined) events.ended(howEnded);
         // Nobody takes the first link over: there is another, or the client has left, perhaps on hearing this.
         if (open !== undefined || isClosed) void before.close();
         return open;
@@ -63,6 +68,8 @@ export function legacyFirst(
       else events.failed(id, failure);
     },
     ended(how) {
+      // With another link the conversation goes on.
+      if (isDeciding) return void (howEnded = how);
       if (isDecided || first === undefined) return events.ended(how);
       failed(() => events.ended(how));
     },
