@@ -22,7 +22,7 @@ if ((values.url === undefined) === (values.client === undefined) || !sets.every(
 let isGood = true;
 for (const set of sets) {
   const leg = values.url === undefined ? 'client' : 'server';
-  const out = resolve(values.out ?? '.conformance', `${leg}-${set}`);
+  const out = resolve(values.out ?? '.conformance', `${leg}-${String(set)}`);
   const results =
     leg === 'server'
       ? await serverSet(values.url, set, out)
