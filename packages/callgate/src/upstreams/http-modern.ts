@@ -1,27 +1,17 @@
 import { HEADER_MISMATCH } from '../protocol/codes.ts';
-import { numberMember } from '../protocol/members.ts';
+import { numberMember, textMember } from '../protocol/members.ts';
 import { readMessage, type Message } from '../protocol/message.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../protocol/meta-keys.ts';
-import { STRING } from '../protocol/scan.ts';
 import { quoted } from '../protocol/splice.ts';
-import { member, stringAt } from '../protocol/tape.ts';
+import { member } from '../protocol/tape.ts';
 import { decodeUtf8, encodeUtf8 } from '../protocol/text.ts';
 import { HttpAnswer } from './http-answer.ts';
 import { type Call, callOf, Calls, tape } from './http-calls.ts';
-import { headerValue } from './http-headers.ts';
+import { headerValue, NAMED_BY } from './http-headers.ts';
 import { DeclaredHeaders } from './http-tools.ts';
 import type { Wire } from './http-wire.ts';
 import type { Link, LinkEvents } from './link.ts';
 
-/** Which of its params the name of a request is (2026-07-28, Streamable HTTP; tasks extension). */
-const NAMED_BY: Readonly<Record<string, string>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-  'tasks/get': 'taskId',
-  'tasks/update': 'taskId',
-  'tasks/cancel': 'taskId',
-};
 const PASSED_ON = [PROTOCOL_VERSION, CLIENT_INFO, CLIENT_CAPABILITIES];
 /** Notifications at the server at once. */
 const MOST_NOTES = 256;
@@ -115,8 +105,9 @@ export class ModernLink implements Link {
     if (message.protocolVersion !== undefined)
       headers.push('mcp-protocol-version', headerValue(message.protocolVersion));
     headers.push('mcp-method', headerValue(method));
-    const source = Object.hasOwn(NAMED_BY, method) ? member(tape, message.params, NAMED_BY[method]!) : -1;
-    if (source >= 0 && tape.kinds[source] === STRING) headers.push('mcp-name', headerValue(stringAt(tape, source)));
+    const source = NAMED_BY.get(method);
+    const name = source === undefined ? undefined : textMember(tape, message.params, source);
+    if (name !== undefined) headers.push('mcp-name', headerValue(name));
     if (method === 'tools/call') this.#tools.add(headers, message.name!, tape, message.args);
     if (method === 'tools/list' && call.own === undefined && member(tape, message.params, 'cursor') < 0)
       this.#firstPages.add(call);

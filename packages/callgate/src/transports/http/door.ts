@@ -18,7 +18,7 @@ import { accepted, type Head, readHead } from './head.ts';
 import type { LegacySession } from './legacy-session.ts';
 import { DEFAULT_LIMITS, type HttpLimits, type HttpOptions } from './options.ts';
 import { challenged, full, noServer, notAllowed, refuse } from './refusals.ts';
-import { type Reply, sendNothing, sendRefusal } from './reply.ts';
+import { type Reply, sendJson, sendNothing, sendRefusal } from './reply.ts';
 import { pathOf, routeOf } from './routes.ts';
 import type { SessionClient } from './session-client.ts';
 import type { SseSession } from './sse-session.ts';
@@ -315,16 +315,7 @@ export class Door {
     const { live, ready, servers } = this.#options.health();
     const isGood = path === '/health' ? live : ready && !this.#isClosing;
     const body = Buffer.from(JSON.stringify({ status: isGood ? 'ok' : 'unavailable', servers }));
-    const head = [
-      'Content-Type',
-      'application/json',
-      'Content-Length',
-      String(body.length),
-      'Cache-Control',
-      'no-store',
-    ];
-    reply.writeHead(isGood ? 200 : 503, head);
-    reply.end(request.method === 'HEAD' ? undefined : body);
+    sendJson(reply, isGood ? 200 : 503, body);
   }
 
   /** Once a second for all: keep-alives, requests that wait for long, and what nobody uses any more. */

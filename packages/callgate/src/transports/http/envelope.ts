@@ -1,22 +1,14 @@
 import type { Era } from '../../bridge/exchange.ts';
 import { HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, UNSUPPORTED_VERSION } from '../../protocol/codes.ts';
+import { textMember } from '../../protocol/members.ts';
 import type { Message, Refusal } from '../../protocol/message.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { LEGACY_REVISIONS, MODERN_REVISION, MODERN_REVISIONS } from '../../protocol/revisions.ts';
-import { OBJECT, type Scanner, STRING } from '../../protocol/scan.ts';
+import { OBJECT, type Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
-import { member, stringAt } from '../../protocol/tape.ts';
+import { member } from '../../protocol/tape.ts';
+import { NAMED_BY, textOfHeader } from '../../upstreams/http-headers.ts';
 import type { Head } from './head.ts';
-
-/** Which member of the params Mcp-Name repeats (2026-07-28, basic/transports, "Standard request headers"; SEP-2663). */
-const NAMED_BY = new Map([
-  ['tools/call', 'name'],
-  ['prompts/get', 'name'],
-  ['resources/read', 'uri'],
-  ['tasks/get', 'taskId'],
-  ['tasks/update', 'taskId'],
-  ['tasks/cancel', 'taskId'],
-]);
 
 /** A message that is refused for what surrounds it; always with status 400. */
 export interface Misfit extends Refusal {
@@ -107,36 +99,16 @@ function standardHeaders(tape: Scanner, message: Message, head: Head): Misfit | 
   if (head.method === undefined) return mismatch(tape, message, 'The header Mcp-Method is missing.');
   const source = NAMED_BY.get(message.method as string);
   if (source === undefined) return undefined;
-  const named = message.name ?? message.uri ?? textAt(tape, member(tape, message.params, source));
+  const named = message.name ?? message.uri ?? textMember(tape, message.params, source);
   if (head.name === undefined) {
     return named === undefined ? undefined : mismatch(tape, message, 'The header Mcp-Name is missing.');
   }
-  const decoded = decodedName(head.name);
+  const decoded = textOfHeader(head.name);
   if (decoded === undefined) return mismatch(tape, message, 'The header Mcp-Name is not encoded as it should be.');
   if (named !== undefined && decoded !== named) {
     return mismatch(tape, message, `Mcp-Name says ${shown(decoded)}, and the message says ${shown(named)}.`);
   }
   return undefined;
-}
-
-function textAt(tape: Scanner, node: number): string | undefined {
-  return node >= 0 && tape.kinds[node] === STRING ? stringAt(tape, node) : undefined;
-}
-
-const SENTINEL = '=?base64?';
-
-/** A header value that may be `=?base64?…?=`; undefined when that is no UTF-8 in Base64, strictly. */
-export function decodedName(value: string): string | undefined {
-  if (!value.startsWith(SENTINEL) || !value.endsWith('?=') || value.length < SENTINEL.length + 2) return value;
-  const text = value.slice(SENTINEL.length, -2);
-  const bytes = Buffer.from(text, 'base64');
-  // Buffer skips what is no Base64; what comes back equal had nothing to skip.
-  if (bytes.toString('base64') !== text) return undefined;
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Headers and message differ. */

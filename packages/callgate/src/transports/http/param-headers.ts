@@ -1,7 +1,7 @@
 import { readMessage, type Message } from '../../protocol/message.ts';
 import type { Scanner } from '../../protocol/scan.ts';
+import { textOfHeader } from '../../upstreams/http-headers.ts';
 import { DeclaredHeaders } from '../../upstreams/http-tools.ts';
-import { decodedName } from './envelope.ts';
 import type { Head } from './head.ts';
 
 const KEY = Buffer.from('x-mcp-header');
@@ -35,9 +35,9 @@ export class ParamHeaders {
       const name = wanted[i] as string;
       const value = said.get(name.toLowerCase());
       if (value === undefined) return `The header ${name} is missing.`;
-      const decoded = decodedName(value);
+      const decoded = textOfHeader(value);
       if (decoded === undefined) return `The header ${name} is not encoded as it should be.`;
-      if (!isSame(decoded, decodedName(wanted[i + 1] as string) as string)) {
+      if (!isSame(decoded, textOfHeader(wanted[i + 1] as string) as string)) {
         return `The header ${name} says otherwise than the message.`;
       }
     }
