@@ -11,7 +11,7 @@ import {
 import { PolicyError, type PolicySource } from '../policy/index.ts';
 import { didYouMean } from '../policy/document/nearest.ts';
 import { complain, readSources } from './policy-files.ts';
-import { serverNameOf } from './run.ts';
+import { serverNameOf } from './server-choice.ts';
 import { EXIT, type Io, parseFlags, printable, table } from './terminal.ts';
 
 const FLAGS = {

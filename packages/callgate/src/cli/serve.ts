@@ -8,13 +8,13 @@ import {
   type ServerConfig,
 } from '../config/index.ts';
 import type { Daemon } from '../daemon/server.ts';
-import { holdPolicy } from '../gate/policy-in-force.ts';
 import { CallgateError, messageOf } from '../model/error.ts';
-import { createLogger, type Logger } from '../observe/logger.ts';
+import type { Logger } from '../observe/logger.ts';
 import { keepSmall, openGate } from './gate-parts.ts';
 import { gateServers, type GatedServers } from './gate-servers.ts';
 import { boundNursery } from './nursery.ts';
-import { announce, noServer, serverNameOf, settingsOf } from './run.ts';
+import { holdGate, settingsOf } from './hold-gate.ts';
+import { noServer, serverNameOf } from './server-choice.ts';
 import { EXIT, flagValue, parseFlags, withHome, type Io } from './terminal.ts';
 import { VERSION } from './version.ts';
 
@@ -65,11 +65,9 @@ export async function serveCommand(argv: readonly string[], io: Io): Promise<num
   };
   const config = await loadConfig(request);
   const servers = serversOf(config, values, flags.lists['header'] ?? [], flags.rest, env);
-  const log = createLogger({ stream: io.stderr, level: config.log.level, format: config.log.format, env: io.env });
-  const holder = await holdPolicy(config, request);
-  announce(holder.current, config, log);
+  const parts = await holdGate(config, request, io);
+  const { holder, log } = parts;
   try {
-    const parts = { config, holder, home, log, env: io.env };
     const gate = openGate(parts);
     const { current } = holder;
     gate.event('session', { event: 'serve', policy: current.policy.hash, origin: current.origin });

@@ -1,6 +1,6 @@
 import { loadConfig, openHome, type Config } from '../config/index.ts';
 import { EXIT, parseFlags, printable, table, withHome, type Io } from './terminal.ts';
-import { noServer } from './run.ts';
+import { noServer } from './server-choice.ts';
 
 const FLAGS = { config: 'file', home: 'directory', json: true } as const;
 

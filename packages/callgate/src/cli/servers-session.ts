@@ -1,10 +1,9 @@
 import { loadConfig, openHome, type Config, type ConfigRequest } from '../config/index.ts';
-import { holdPolicy } from '../gate/policy-in-force.ts';
-import { createLogger } from '../observe/logger.ts';
 import { ExchangeClient } from './exchange-client.ts';
 import { openGate, operatingSystemUser } from './gate-parts.ts';
 import { gateServers, type GatedServers } from './gate-servers.ts';
-import { announce, noServer } from './run.ts';
+import { holdGate } from './hold-gate.ts';
+import { noServer } from './server-choice.ts';
 import { withHome, type Io } from './terminal.ts';
 
 /** A gate with the servers of the config, for as long as a command needs it. */
@@ -33,11 +32,9 @@ export async function withServers<T>(
   const names = Object.keys(config.servers);
   const unknown = wanted.find((name) => !Object.hasOwn(config.servers, name));
   if (unknown !== undefined || names.length === 0) throw noServer(unknown, names, config);
-  const log = createLogger({ stream: io.stderr, level: config.log.level, format: config.log.format, env: io.env });
-  const holder = await holdPolicy(config, request);
-  announce(holder.current, config, log);
+  const parts = await holdGate(config, request, io);
+  const { holder } = parts;
   try {
-    const parts = { config, holder, home, log, env: io.env };
     const gate = openGate(parts);
     const gated = gateServers(parts, gate, config.servers);
     try {

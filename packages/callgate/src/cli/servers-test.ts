@@ -58,8 +58,9 @@ async function test(session: ServersSession, server: string, timeoutMs: number):
   try {
     const hello = await client.initialize();
     if ('error' in hello) return told({ ok: false, error: hello.error.message });
-    const revision = String(hello.result['protocolVersion'] ?? '');
-    const hasTools = Object.hasOwn((hello.result['capabilities'] ?? {}) as object, 'tools');
+    const { protocolVersion, capabilities } = hello.result;
+    const revision = typeof protocolVersion === 'string' ? protocolVersion : '';
+    const hasTools = Object.hasOwn(capabilities ?? {}, 'tools');
     const tools = hasTools ? await countTools(client) : 0;
     return typeof tools === 'string'
       ? told({ ok: false, revision, error: tools })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { serverNameOf } from './run.ts';
+import { serverNameOf } from './server-choice.ts';
 
 describe('the name a server goes by when none is given', () => {
   it.each([
