@@ -81,10 +81,19 @@ async function play(client, way, command) {
   const script = SCRIPT.map((step) => ({ ...step, tool: `${way.prefix}${step.tool}` }));
   const model = await startModel(script, SERVER);
   const faults = [];
+  const end = Date.now() + RUN_MS;
   const gate = layGate(dir, env);
   try {
     const { reach, close } = await way.open(gate);
-    const bench = { dir: work, home, modelUrl: model.url, gate: reach, script, env, ms: RUN_MS };
+    const bench = {
+      dir: work,
+      home,
+      modelUrl: model.url,
+      gate: reach,
+      script,
+      env,
+      ms: () => Math.max(0, end - Date.now()),
+    };
     const outcome = await client.drive(command, bench).finally(async () => faults.push(...(await close())));
     faults.push(...faultsOf(client, outcome, model, way.prefix));
   } catch (error) {
@@ -105,7 +114,7 @@ async function play(client, way, command) {
 
 function faultsOf(client, outcome, model, prefix) {
   const faults = [];
-  if (outcome.isLate) faults.push(`not done after ${RUN_MS / 1000} s`);
+  if (outcome.code === undefined) faults.push(`ended by a signal, or not at all within ${RUN_MS / 1000} s`);
   else if (outcome.code !== 0) faults.push(`ended with ${outcome.code}`);
   const { tools, results } = outcome.seen ?? shownTo(model);
   for (const { missing } of model.turns) if (missing !== undefined) faults.push(`${missing} was not offered`);

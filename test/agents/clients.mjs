@@ -15,7 +15,7 @@ export const SERVER = 'gw';
  * @property {{ command: string[] } | { url: string, bearer: string }} gate how the gate is reached
  * @property {readonly { tool: string, args: object }[]} script what is to be called, by the names that the gate offers
  * @property {Record<string, string>} env
- * @property {number} ms the time a client has
+ * @property {() => number} ms the time that is left
  */
 
 /** An agent is given one prompt; what it was shown stands in the model's turns. The Inspector calls by itself. */
@@ -45,7 +45,7 @@ async function claudeCode(command, { dir, home, modelUrl, gate, script, env, ms 
   const allowed = script.map(({ tool }) => `mcp__${SERVER}__${tool}`).join(',');
   return run([...command, '-p', PROMPT, '--mcp-config', config, '--strict-mcp-config', '--allowedTools', allowed], {
     cwd: dir,
-    ms,
+    ms: ms(),
     env: {
       ...env,
       ANTHROPIC_BASE_URL: modelUrl,
@@ -93,7 +93,7 @@ async function codex(command, { dir, home, modelUrl, gate, env, ms }) {
   );
   return run([...command, 'exec', '--skip-git-repo-check', PROMPT], {
     cwd: dir,
-    ms,
+    ms: ms(),
     env: { ...env, CODEX_HOME: codexHome, MODEL_KEY: 'none' },
   });
 }
@@ -113,7 +113,7 @@ async function geminiCli(command, { dir, home, modelUrl, gate, env, ms }) {
   );
   return run([...command, '-p', PROMPT, '-m', 'gemini-2.5-flash', '--approval-mode', 'yolo'], {
     cwd: dir,
-    ms,
+    ms: ms(),
     env: {
       ...env,
       GOOGLE_GEMINI_BASE_URL: modelUrl,
@@ -131,7 +131,7 @@ async function inspect(command, { dir, home, gate, script, env, ms }, era) {
   const ask = async (...args) =>
     run(
       [...command, '--cli', '--config', config, '--server', SERVER, '--protocol-era', era, '--format', 'json', ...args],
-      { cwd: dir, ms, env: { ...env, MCP_INSPECTOR_SECRET_STORE: 'memory' } },
+      { cwd: dir, ms: ms(), env: { ...env, MCP_INSPECTOR_SECRET_STORE: 'memory' } },
     );
   const list = await ask('--method', 'tools/list');
   if (list.code !== 0) return list;
@@ -139,9 +139,11 @@ async function inspect(command, { dir, home, gate, script, env, ms }, era) {
   const results = [];
   for (const { tool, args } of script) {
     const call = await ask('--method', 'tools/call', '--tool-name', tool, '--tool-args-json', JSON.stringify(args));
-    if (call.code !== 0 && call.code !== IS_ERROR) return call;
+    const seen = { tools, results };
+    if (call.code !== 0 && call.code !== IS_ERROR) return { ...call, seen };
     const { content, isError = false } = JSON.parse(call.stdout).result;
-    if (isError !== (call.code === IS_ERROR)) return { ...call, stderr: `isError: ${isError}, but exit ${call.code}` };
+    if (isError !== (call.code === IS_ERROR))
+      return { ...call, seen, stderr: `isError: ${isError}, but exit ${call.code}` };
     results.push(content.map(({ text }) => text).join('\n'));
   }
   return { ...list, seen: { tools, results } };

@@ -59,10 +59,14 @@ async function install(name, specs) {
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, 'package.json'), '{ "private": true }\n');
   const npm = ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-save', '--no-package-lock'];
-  const { code, isLate, stderr } = await run([...npm, ...specs], { cwd: dir, env: process.env, ms: INSTALL_MS });
+  const { code, stderr } = await run([...npm, ...specs], { cwd: dir, env: process.env, ms: INSTALL_MS });
   if (code !== 0) {
-    const why = stderr.split('\n').find((line) => /^npm (error|ERR!) (?!code|A complete)/.test(line)) ?? stderr.trim();
-    throw new NotInstallable(isLate ? `npm took longer than ${INSTALL_MS / 1000} s` : `${specs.join(', ')}: ${why}`);
+    const why =
+      stderr.split('\n').find((line) => /^npm (error|ERR!) (?!code|syscall|errno|A complete)/.test(line)) ??
+      stderr.trim();
+    throw new NotInstallable(
+      code === undefined ? `npm took longer than ${INSTALL_MS / 1000} s` : `${specs.join(', ')}: ${why}`,
+    );
   }
   writeFileSync(stamp, wanted);
   return join(dir, 'node_modules');

@@ -6,6 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What is kept of a program's output. */
 const MAX_OUTPUT = 4 << 20;
+/** What a program has written is read so long after its end: others may hold its output open. */
+const READ_MS = 1000;
+/** Groups that were started and have not ended; they end with this process. */
+const live = new Set();
+process.once('exit', () => live.forEach(killGroup));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
 /**
  * Runs a program to its end.
@@ -15,10 +21,12 @@ const MAX_OUTPUT = 4 << 20;
  */
 export async function run(command, { cwd, env, ms }) {
   const { child, output } = start(command, { cwd, env });
-  const late = AbortSignal.timeout(ms);
-  late.addEventListener('abort', () => killGroup(child));
-  const [code] = await once(child, 'close');
-  return { code: code ?? undefined, isLate: late.aborted, stdout: output.stdout, stderr: output.stderr };
+  const late = setTimeout(killGroup, ms, child);
+  const closed = once(child, 'close');
+  const [code] = await once(child, 'exit');
+  await Promise.race([closed, sleep(READ_MS, undefined, { ref: false })]);
+  clearTimeout(late);
+  return { code: code ?? undefined, stdout: output.stdout, stderr: output.stderr };
 }
 
 /** Starts a program; `output` grows while it runs. */
@@ -30,6 +38,8 @@ export function start([file = '', ...args], { cwd, env }) {
       if (output[name].length < MAX_OUTPUT) output[name] += text;
     });
   child.on('error', (error) => (output.stderr += error.message));
+  live.add(child);
+  child.once('exit', () => live.delete(child));
   return { child, output };
 }
 
