@@ -4,9 +4,9 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 const SWEEP_MS = 1000;
 
 /**
- * Lets the space for young objects grow to so many bytes and no further. V8 starts it with 1 MB, which the requests of a few
- * dozen connections fill before they are over, so that each is copied twice; and would let it grow to 16 MB, three times over,
- * for no gain. V8 makes it smaller again when nothing goes on.
+ * Lets the space for young objects grow to so many bytes, its two halves together, and no further. V8 starts it with 1 MB,
+ * which the requests of a few dozen connections fill before they are over, so that each is copied twice; and would let it
+ * grow to 32 MB. V8 makes it smaller again when nothing goes on.
  */
 export function boundNursery(bytes: number): void {
   let isWatched = false;
@@ -16,12 +16,20 @@ export function boundNursery(bytes: number): void {
     const mayGrow = sizeOfNursery() < bytes;
     if (mayGrow === isWatched) return;
     isWatched = mayGrow;
-    setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
+    allowGrowth(mayGrow);
     if (mayGrow) watcher.observe({ entryTypes: ['gc'] });
     else watcher.disconnect();
   };
   tend();
-  setInterval(tend, SWEEP_MS).unref();
+  setInterval(() => {
+    // The flag is one for all threads, and the thread that seals sets it for itself.
+    allowGrowth(isWatched);
+    tend();
+  }, SWEEP_MS).unref();
+}
+
+function allowGrowth(mayGrow: boolean): void {
+  setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
 }
 
 function sizeOfNursery(): number {

@@ -37,7 +37,7 @@ const FLAGS = {
 } as const;
 
 /** Enough for what a few dozen connections have under way. */
-const NURSERY_BYTES = 4 << 20;
+const NURSERY_BYTES = 16 << 20;
 
 /**
  * `callgate serve`: the gate for clients that come over HTTP, in front of the servers of the config, of one URL
