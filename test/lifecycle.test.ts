@@ -114,6 +114,17 @@ describe('nothing is left behind', () => {
   });
 });
 
+it.each([[['stdout']], [['stdout', 'stderr']]] as const)(
+  'ends when its client is gone and %j is closed, and does not write on and on',
+  async (closed) => {
+    const client = await bench.connect(bench.gated(bench.echo()));
+    for (const stream of closed) client.process[stream]?.destroy();
+    client.process.stdin?.end();
+    const end = await Promise.race([client.ended, new Promise((resolve) => setTimeout(resolve, 8000, 'still there'))]);
+    expect(end).not.toBe('still there');
+  },
+);
+
 it('writes nothing but JSON-RPC to stdout, whatever happens', async () => {
   const client = await bench.connect(bench.gated(ECHO, { policy: false }), {
     env: { ...bench.env, DEBUG: '*', NODE_OPTIONS: '--trace-warnings' },

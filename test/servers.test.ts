@@ -102,6 +102,27 @@ describe('callgate run without a command', () => {
     await bench.disconnect();
   });
 
+  it('gives a client its own ids back, whatever it calls them', async () => {
+    configure({ everything: serverOf(realServer('everything')), memory: serverOf(realServer('memory')) });
+    const client = await bench.connect([...gate(), '--config', bench.path('callgate.yaml')]);
+    for (const id of [2 ** 52, 'a "b"', '1', 1]) {
+      const params = { name: 'everything__echo', arguments: { message: `for ${id}` } };
+      client.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params }));
+      expect(JSON.stringify(await client.until(() => client.answerTo(id)))).toContain('Echo: for ');
+    }
+    await bench.disconnect();
+  });
+
+  it('closes its log when its client ends it by a signal', async () => {
+    configure({ everything: serverOf(realServer('everything')), memory: serverOf(realServer('memory')) });
+    const client = await bench.connect([...gate(), '--config', bench.path('callgate.yaml')]);
+    await client.call('everything__echo', { message: 'hi' });
+    client.process.kill('SIGTERM');
+    expect((await client.ended).code).toBe(143);
+    const [call] = await bench.logs('--tool', 'echo');
+    expect(call?.status).toBe('ok');
+  });
+
   it('reaches a server by its URL', async () => {
     const behind = await serve(bench, '--auth', 'anonymous', '--', ...realServer('everything'));
     try {

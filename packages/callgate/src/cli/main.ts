@@ -2,7 +2,7 @@ import * as nodeModule from 'node:module';
 import { didYouMean } from '../policy/document/nearest.ts';
 import { CallgateError } from '../model/error.ts';
 import { ALIASES, COMMANDS, HINTS, type Command } from './commands.ts';
-import { printError, type Io } from './terminal.ts';
+import { EXIT, printError, type Io } from './terminal.ts';
 import { nodeTooOld, VERSION } from './version.ts';
 
 // Not awaited here: what a command loads may import from this file.
@@ -60,7 +60,8 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     io.stdout.write(await commandHelp(command, rest));
     return 0;
   }
-  if (command.name !== 'run') process.stdout.on('error', endOnBrokenPipe);
+  // What `run` says goes out another way, which sees for itself that nobody reads.
+  process.stdout.on('error', command.name === 'run' ? () => undefined : endOnBrokenPipe);
   const run = await command.load();
   return await run([...(named === undefined ? argv : rest)], io);
 }
@@ -83,7 +84,12 @@ function unknownCommand(
   );
 }
 
+let hasFailed = false;
+
 async function fail(error: unknown, argv: readonly string[]): Promise<void> {
+  // A fault while a fault is told: whoever should hear of it does not read.
+  if (hasFailed) process.exit(EXIT.internal);
+  hasFailed = true;
   const end = argv.indexOf('--');
   const isDebug = (end < 0 ? argv : argv.slice(0, end)).includes('--debug');
   await leave(printError(error, process.stderr, isDebug));

@@ -5,6 +5,7 @@ import { startProcess, type ProcessEnd, type ProcessUpstream } from '../upstream
 import type { GateRequest } from './gate-parts.ts';
 import { holdGate, settingsOf } from './hold-gate.ts';
 import { COMMAND_REMEDY, noServer, serverNameOf } from './server-choice.ts';
+import { ENDING_SIGNALS, exitCodeAfter } from './signals.ts';
 import { parseFlags, withHome, type Io } from './terminal.ts';
 
 const FLAGS = {
@@ -95,7 +96,7 @@ function targetOf(
   const only = name ?? (known.length === 1 ? known[0] : undefined);
   if (only === undefined && known.length > 1) return { servers: config.servers };
   const configured = only === undefined || !Object.hasOwn(config.servers, only) ? undefined : config.servers[only];
-  if (only === undefined || configured === undefined) throw noServer(name, known, config);
+  if (only === undefined || configured === undefined) throw noServer(name, config, 'run');
   if (configured.kind === 'url') return { servers: { [only]: configured } };
   const env = { ...io.env, ...configured.env };
   return { name: only, command: configured.command, args: configured.args, env, cwd: configured.cwd ?? io.cwd };
@@ -110,25 +111,16 @@ function refuseWords(words: readonly string[]): void {
 
 /** What a terminal or a client sends us is meant for the server; it is then given a moment to end. */
 function passSignals(upstream: ProcessUpstream): () => void {
-  const names: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   const pass = (name: NodeJS.Signals): void => {
     upstream.signal(name);
     void upstream.stop();
   };
-  for (const name of names) process.on(name, pass);
+  for (const name of ENDING_SIGNALS) process.on(name, pass);
   return () => {
-    for (const name of names) process.off(name, pass);
+    for (const name of ENDING_SIGNALS) process.off(name, pass);
   };
 }
 
-const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGKILL: 9,
-  SIGTERM: 15,
-};
-
 function exitCodeOf(end: ProcessEnd): number {
-  if (end.code !== null) return end.code;
-  return 128 + ((end.signal === null ? undefined : SIGNAL_NUMBERS[end.signal]) ?? 0);
+  return end.code ?? exitCodeAfter(end.signal);
 }

@@ -15,6 +15,7 @@ import { gateServers, type GatedServers } from './gate-servers.ts';
 import { boundNursery } from './nursery.ts';
 import { holdGate, settingsOf } from './hold-gate.ts';
 import { noServer, serverNameOf } from './server-choice.ts';
+import { ENDING_SIGNALS } from './signals.ts';
 import { EXIT, flagValue, parseFlags, withHome, type Io } from './terminal.ts';
 import { VERSION } from './version.ts';
 
@@ -36,6 +37,8 @@ const FLAGS = {
   'log-format': 'pretty|json',
 } as const;
 
+const SERVE_REMEDY = 'Servers stand in callgate.yaml; one alone after "--" (a command) or --upstream (a URL).';
+
 /** Enough for what a few dozen connections have under way. */
 const NURSERY_BYTES = 16 << 20;
 
@@ -47,7 +50,7 @@ const NURSERY_BYTES = 16 << 20;
  */
 export async function serveCommand(argv: readonly string[], io: Io): Promise<number> {
   const flags = parseFlags(argv, FLAGS);
-  if (flags.words.length > 0) throw flagValue(`"${flags.words[0]}" is no flag.`, 'Write: callgate serve --help');
+  if (flags.words.length > 0) throw flagValue(`"${flags.words[0]}" is no flag.`, SERVE_REMEDY);
   const { values } = flags;
   const env = withHome(io, values['home']);
   const home = openHome(env);
@@ -187,7 +190,7 @@ function serversOf(
   if (name !== undefined && Object.hasOwn(config.servers, name))
     return { [name]: config.servers[name] as ServerConfig };
   if (name === undefined && Object.keys(config.servers).length > 0) return config.servers;
-  throw noServer(name, Object.keys(config.servers), config);
+  throw noServer(name, config, 'serve');
 }
 
 /** `Name: value` with `${VARIABLE}` filled in, which keeps secrets out of the process list. */
@@ -236,6 +239,6 @@ function pem(file: string): string {
 
 function toldToEnd(): Promise<void> {
   return new Promise((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => resolve());
+    for (const name of ENDING_SIGNALS) process.once(name, () => resolve());
   });
 }

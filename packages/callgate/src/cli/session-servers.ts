@@ -3,6 +3,7 @@ import { runStdioExchange } from '../transports/stdio-exchange.ts';
 import { openOutput } from '../transports/stdio.ts';
 import { keepSmall, openGate, operatingSystemUser, type GateRequest } from './gate-parts.ts';
 import { gateServers } from './gate-servers.ts';
+import { ENDING_SIGNALS, exitCodeAfter } from './signals.ts';
 import { EXIT } from './terminal.ts';
 
 /**
@@ -20,6 +21,9 @@ export async function runGatedServers(
   const names = Object.keys(servers).join(',');
   gate.event('session', { event: 'start', server: names, policy: current.policy.hash, origin: current.origin });
   const gated = gateServers(parts, gate, servers);
+  // Clients end what they started by a signal: the log is closed all the same.
+  const stop = new AbortController();
+  for (const name of ENDING_SIGNALS) process.once(name, () => stop.abort(name));
   try {
     await current.complete;
     keepSmall();
@@ -34,7 +38,9 @@ export async function runGatedServers(
       },
       maxMessageBytes: config.limits.messageBytes,
       messageLimits: config.limits,
+      signal: stop.signal,
     });
+    if (stop.signal.aborted) return exitCodeAfter(stop.signal.reason as NodeJS.Signals);
     if (how === undefined) return EXIT.ok;
     log.error(`The server "${names}" ${how}.`);
     return EXIT.failed;

@@ -1,12 +1,15 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Era, Exchange, ClientEnd } from '../bridge/exchange.ts';
+import type { ClientEnd, Era, Exchange } from '../bridge/exchange.ts';
+import { INTERNAL_ERROR, INVALID_REQUEST, TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
+import type { Id } from '../protocol/correlate.ts';
 import { LineFramer } from '../protocol/frame.ts';
-import { readMessage } from '../protocol/message.ts';
+import { readMessage, type Message } from '../protocol/message.ts';
 import { oneLine } from '../protocol/one-line.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
-import { Scanner } from '../protocol/scan.ts';
-import { INVALID_REQUEST } from '../protocol/codes.ts';
+import { cancelOf, numbered, type Original, originalOf, restoreAnswer, restoreNote } from '../protocol/renumber.ts';
 import { salvageOversize } from '../protocol/salvage.ts';
+import { Scanner } from '../protocol/scan.ts';
+import { decodeUtf8 } from '../protocol/splice.ts';
 import { Outlet } from './outlet.ts';
 
 export interface StdioExchangeOptions {
@@ -16,6 +19,8 @@ export interface StdioExchangeOptions {
   open(era: Era, end: ClientEnd): Exchange;
   readonly maxMessageBytes: number;
   readonly messageLimits: { readonly depth: number; readonly keys: number };
+  /** Ends the conversation. */
+  readonly signal: AbortSignal;
 }
 
 /** How long a client that has ended its input is given to read the answers to what it asked. */
@@ -26,53 +31,132 @@ const DRAIN_MS = 5000;
  * done, with how the server's side ended if it was that; never rejects.
  */
 export async function runStdioExchange(options: StdioExchangeOptions): Promise<string | undefined> {
-  const { input, output, maxMessageBytes } = options;
-  const outlet = new Outlet(output, () => input.resume());
-  const scanner = new Scanner(options.messageLimits);
-  let exchange: Exchange | undefined;
-  let awaited = 0;
-  let over: (how: string | undefined) => void = () => undefined;
-  const ended = new Promise<string | undefined>((resolve) => (over = resolve));
-  const end: ClientEnd = {
-    message(line, answers) {
-      if (answers !== undefined) awaited--;
-      const single = oneLine(line, 0, line.length);
-      outlet.line(single, 0, single.length);
-      outlet.release();
-      if (outlet.isFull) input.pause();
-    },
-    ended: (how) => over(how),
-  };
-  const framer = new LineFramer(maxMessageBytes);
-  const sink = {
-    line(bytes: Uint8Array, start: number, stop: number) {
-      const message = readMessage(scanner, bytes, start, stop);
-      if (!('refused' in message) && message.kind === 'request') awaited++;
-      exchange ??= options.open(
-        'refused' in message || message.protocolVersion === undefined ? 'legacy' : 'modern',
-        end,
-      );
-      exchange.receive(bytes, start, stop);
-    },
-    oversize(head: Uint8Array, tail: Uint8Array, length: number) {
-      const text = `Callgate refused the message: it has ${length} bytes, more than limits.messageBytes allows.`;
-      outlet.whole(errorAnswer(salvageOversize(head, tail).idText, INVALID_REQUEST, text, { reason: 'too_large' }));
-      outlet.release();
-    },
-  };
-  input.on('data', (chunk: Buffer) => framer.push(chunk, sink));
+  const { input, output, signal } = options;
+  const client = new StdioClient(options);
+  const framer = new LineFramer(options.maxMessageBytes);
+  input.on('data', (chunk: Buffer) => framer.push(chunk, client));
   const clientEnded = new Promise<void>((resolve) => {
     for (const event of ['end', 'error', 'close']) input.once(event, () => resolve());
     for (const event of ['error', 'close']) output.once(event, () => resolve());
   });
-  void clientEnded.then(async () => {
-    framer.end(sink);
+  const drained = clientEnded.then(async () => {
+    framer.end(client);
     const until = Date.now() + DRAIN_MS;
-    while (awaited > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
-    over(undefined);
+    while (client.isAwaiting && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
   });
-  const how = await ended;
-  await exchange?.close();
-  await outlet.flushed();
-  return how;
+  const told = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  const how = await Promise.race([client.over, drained, told]);
+  await client.close();
+  return typeof how === 'string' ? how : undefined;
+}
+
+/** A request that the client awaits. */
+interface Open {
+  readonly id: Id;
+  readonly original: Original;
+  readonly isListen: boolean;
+}
+
+/** The client's side: its requests go on under numbers of ours, as an exchange wants them, and come back under its own ids. */
+class StdioClient implements ClientEnd {
+  /** Resolves with how the server's side ended. */
+  readonly over: Promise<string>;
+  readonly #o: StdioExchangeOptions;
+  readonly #outlet: Outlet;
+  readonly #scanner: Scanner;
+  readonly #open = new Map<number, Open>();
+  readonly #numbers = new Map<Id, number>();
+  #exchange: Exchange | undefined;
+  #last = 0;
+  #tellOver: (how: string) => void = () => undefined;
+
+  constructor(options: StdioExchangeOptions) {
+    this.#o = options;
+    this.#outlet = new Outlet(options.output, () => options.input.resume());
+    this.#scanner = new Scanner(options.messageLimits);
+    this.over = new Promise((resolve) => (this.#tellOver = resolve));
+  }
+
+  /** Whether an answer is due; a subscription awaits none. */
+  get isAwaiting(): boolean {
+    for (const { isListen } of this.#open.values()) if (!isListen) return true;
+    return false;
+  }
+
+  async close(): Promise<void> {
+    await this.#exchange?.close();
+    await this.#outlet.flushed();
+  }
+
+  line(bytes: Uint8Array, start: number, end: number): void {
+    const message = readMessage(this.#scanner, bytes, start, end);
+    if ('refused' in message) {
+      this.#exchange?.malformed(message);
+      const text = `Callgate refused the message: ${message.message}`;
+      return this.#send(errorAnswer(message.idText, message.code, text, { reason: message.reason }));
+    }
+    this.#exchange ??= this.#o.open(message.protocolVersion === undefined ? 'legacy' : 'modern', this);
+    if (message.kind === 'request') return this.#ask(message, bytes, start, end);
+    if (message.cancelled === undefined) return this.#exchange.receive(bytes, start, end);
+    const number = this.#numbers.get(message.cancelled);
+    // Its answer has left already, or it never was.
+    if (number === undefined) return;
+    const cancel = cancelOf(this.#scanner, message, start, end, number);
+    this.#exchange.receive(cancel, 0, cancel.length);
+  }
+
+  oversize(head: Uint8Array, tail: Uint8Array, length: number): void {
+    const text = `Callgate refused the message: it has ${length} bytes, more than limits.messageBytes allows.`;
+    this.#send(errorAnswer(salvageOversize(head, tail).idText, INVALID_REQUEST, text, { reason: 'too_large' }));
+  }
+
+  message(line: Uint8Array, answers: Id | undefined): void {
+    if (answers === undefined) {
+      const note = restoreNote(this.#scanner, line, (number) => this.#open.get(number)?.original);
+      if (note !== undefined) this.#send(note.line);
+      return;
+    }
+    const open = this.#open.get(answers as number);
+    if (open === undefined) return;
+    this.#open.delete(answers as number);
+    this.#numbers.delete(open.id);
+    const restored = restoreAnswer(this.#scanner, line, answers as number, open.original, open.isListen);
+    const idText = decodeUtf8(open.original.id);
+    this.#send(restored ?? errorAnswer(idText, INTERNAL_ERROR, 'The answer could not be given the id of its request.'));
+  }
+
+  ended(how: string): void {
+    this.#tellOver(how);
+  }
+
+  #ask(message: Message, bytes: Uint8Array, start: number, end: number): void {
+    const id = message.id as Id;
+    const idText = decodeUtf8(bytes, message.idStart, message.idEnd);
+    if (this.#numbers.has(id)) {
+      // Under that id it would be taken for the answer to the first.
+      const text = `Callgate refused the message: the id ${idText} belongs to a request that is still open.`;
+      return this.#send(errorAnswer(undefined, INVALID_REQUEST, text, { reason: 'id_in_use' }));
+    }
+    if (this.#exchange?.isFull === true) {
+      const text = 'Callgate refused the request: too much is waiting for the server.';
+      return this.#send(errorAnswer(idText, TOO_MANY_IN_FLIGHT, text, { retryAfterMs: 1000 }));
+    }
+    const number = ++this.#last;
+    const isListen = message.method === 'subscriptions/listen';
+    this.#open.set(number, { id, original: originalOf(this.#scanner, message), isListen });
+    this.#numbers.set(id, number);
+    const line = numbered(this.#scanner, message, start, end, number);
+    this.#exchange?.receive(line, 0, line.length);
+  }
+
+  #send(message: Uint8Array): void {
+    const end = message.at(-1) === 10 ? message.length - 1 : message.length;
+    const line = oneLine(message, 0, end);
+    this.#outlet.line(line, 0, line.length);
+    this.#outlet.release();
+    if (this.#outlet.isFull) this.#o.input.pause();
+  }
 }
