@@ -1,6 +1,6 @@
 import type { Id } from '../protocol/correlate.ts';
 import { readMessage } from '../protocol/message.ts';
-import { Scanner } from '../protocol/scan.ts';
+import { Scanner, type ScanLimits } from '../protocol/scan.ts';
 import { deferredLink } from '../upstreams/deferred-link.ts';
 import type { Link, LinkEvents, OpenLink } from '../upstreams/link.ts';
 
@@ -9,11 +9,13 @@ import type { Link, LinkEvents, OpenLink } from '../upstreams/link.ts';
  * server will have none of it, the conversation goes on over another link, if there is one, with that request said again.
  * @param legacy the link that is tried
  * @param verdict told whether it worked; when it did not, what to go on with, or undefined when the failure stands
+ * @param scan bounds of a message, as the judge's: what it let pass is read here
  */
 export function legacyFirst(
   legacy: OpenLink,
   verdict: (worked: boolean) => Promise<OpenLink | undefined>,
   events: LinkEvents,
+  scan: ScanLimits = {},
 ): Link {
   let first: { readonly id: Id; readonly line: Uint8Array } | undefined;
   let isDecided = false;
@@ -55,7 +57,7 @@ export function legacyFirst(
     ...events,
     message(bytes, start, end, about) {
       if (isDecided) return events.message(bytes, start, end, about);
-      const answer = readMessage(new Scanner({ depth: 128, keys: 100_000 }), bytes, start, end);
+      const answer = readMessage(new Scanner(scan), bytes, start, end);
       const pass = () => events.message(bytes, start, end, about);
       if ('refused' in answer || !isFirst(answer.id)) return pass();
       if (answer.kind === 'error') return failed(pass);
@@ -77,7 +79,7 @@ export function legacyFirst(
   return {
     send(bytes, start, end) {
       if (first === undefined) {
-        const message = readMessage(new Scanner({ depth: 128, keys: 100_000 }), bytes, start, end);
+        const message = readMessage(new Scanner(scan), bytes, start, end);
         if (!('refused' in message) && message.kind === 'request' && message.id !== undefined)
           first = { id: message.id, line: bytes.slice(start, end) };
       }

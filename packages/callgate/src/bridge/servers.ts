@@ -151,7 +151,8 @@ class Server {
     if (known !== undefined) return known;
     // Most servers are legacy ones: the client's own `initialize` tells, and costs nothing when it works.
     if (era === 'legacy')
-      return (events) => legacyFirst(way.open('legacy'), (worked) => this.#afterLegacy(way, worked), events);
+      return (events) =>
+        legacyFirst(way.open('legacy'), (worked) => this.#afterLegacy(way, worked), events, this.#o.scan);
     await this.#probe(way);
     return this.#known(way, era, principal) ?? this.#asModern(way, principal);
   }

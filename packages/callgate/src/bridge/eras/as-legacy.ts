@@ -1,10 +1,4 @@
-import {
-  INTERNAL_ERROR,
-  INVALID_PARAMS,
-  MALFORMED_ANSWER,
-  METHOD_NOT_FOUND,
-  SERVER_ENDED,
-} from '../../protocol/codes.ts';
+import { INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ENDED } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { OBJECT, STRING } from '../../protocol/nodes.ts';
@@ -20,9 +14,11 @@ import { cancelLine, errorLine, requestLine, resultLine } from '../../protocol/l
 import { numberMember, textMember } from '../../protocol/members.ts';
 import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import { CapabilityReader, capabilitiesOf, type ClientCapabilities } from './capabilities.ts';
-import { selfOf, type OwnAnswer, type ServerSelf } from './legacy-session.ts';
+import { TOO_LONG, UNKNOWN_RESULT, UNREADABLE } from './failures.ts';
+import type { OwnAnswer } from './legacy-session.ts';
+import { initializeResult, selfOf, type ServerSelf } from './server-self.ts';
 import { LEGACY_LIMITS, type AsLegacyOptions } from './legacy-options.ts';
-import { Rounds, type OpenCall } from './rounds.ts';
+import { OF_ROUNDS, Rounds, type OpenCall } from './rounds.ts';
 import { Teller } from './teller.ts';
 import { isModernCode, legacyAnswer } from './translate.ts';
 import { UpstreamListen } from './upstream-listen.ts';
@@ -162,9 +158,13 @@ class AsLegacy implements Link {
     if (REMOVED.has(method) || MODERN_ONLY.has(method)) {
       return this.#refuse(id, METHOD_NOT_FOUND, `${method} is not offered here.`);
     }
+    // Answers to questions that were not asked: no rule on what is asked and answered has seen them.
+    if (MAY_ASK.has(method) && [...OF_ROUNDS].some((name) => member(this.#scanner, message.params, name) >= 0)) {
+      return this.#refuse(id, INVALID_PARAMS, `Answers of ${MODERN_REVISION} are of no use in a session.`);
+    }
     const edits = withMeta(this.#scanner, message.params, PER_HOP, this.#envelope);
     const line = splice(bytes, start, end, edits);
-    const call: OpenCall = { client: id, upstream: id, method, line: undefined, round: 0, questions: undefined };
+    const call = openCall(id, method);
     if (MAY_ASK.has(method)) call.line = line;
     this.#calls.set(id, call);
     this.#upstream.set(id, call);
@@ -199,14 +199,7 @@ class AsLegacy implements Link {
     if (info >= 0 && this.#scanner.kinds[info] === OBJECT) this.#infoText = decodeUtf8(rawAt(this.#scanner, info));
     this.#envelope = this.#envelopeOf();
     const version = asked !== undefined && LEGACY_REVISIONS.includes(asked) ? asked : NEWEST_LEGACY;
-    const call: OpenCall = {
-      client: id,
-      upstream: id,
-      method: 'initialize',
-      line: undefined,
-      round: 0,
-      questions: undefined,
-    };
+    const call = openCall(id, 'initialize');
     this.#calls.set(id, call);
     call.upstream = this.#ask('server/discover', `{"_meta":{${this.#envelope.join(',')}}}`, (answer) => {
       if (this.#calls.delete(id)) this.#discovered(id, version, answer);
@@ -226,13 +219,7 @@ class AsLegacy implements Link {
       return this.#teller.failed(id, { code: SERVER_ENDED, why: `does not speak ${MODERN_REVISION}`, kind: 'refused' });
     }
     const self = (this.#self = selfOf(tape, answer.result));
-    const parts = [
-      `"protocolVersion":${quoted(version)}`,
-      `"capabilities":${self.capabilities}`,
-      `"serverInfo":${self.serverInfo ?? '{"name":"unnamed","version":"0"}'}`,
-      ...(self.instructions === undefined ? [] : [`"instructions":${self.instructions}`]),
-    ];
-    this.#teller.message(resultLine(id, `{${parts.join(',')}}`), id);
+    this.#teller.message(resultLine(id, initializeResult(self, version)), id);
   }
 
   #setLevel(id: Id, message: Message): void {
@@ -396,10 +383,6 @@ class AsLegacy implements Link {
   }
 }
 
-const UNREADABLE: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer that cannot be read', kind: 'refused' };
-const TOO_LONG: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer that is too long', kind: 'refused' };
-const UNKNOWN_RESULT: LinkFailure = {
-  code: MALFORMED_ANSWER,
-  why: 'answered with a kind of result that nobody asked for',
-  kind: 'refused',
-};
+function openCall(id: Id, method: string): OpenCall {
+  return { client: id, upstream: id, method, line: undefined, round: 0, questions: undefined };
+}

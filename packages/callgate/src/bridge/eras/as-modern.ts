@@ -1,6 +1,5 @@
 import {
   INVALID_PARAMS,
-  MALFORMED_ANSWER,
   METHOD_NOT_FOUND,
   MISSING_CAPABILITY,
   URL_ELICITATION_REQUIRED,
@@ -9,8 +8,6 @@ import type { Id } from '../../protocol/correlate.ts';
 import { readMessage, type Message } from '../../protocol/message.ts';
 import { Scanner } from '../../protocol/scan.ts';
 import { salvageId } from '../../protocol/salvage.ts';
-import { quoted } from '../../protocol/splice.ts';
-import { SERVER_INFO } from '../../protocol/meta-keys.ts';
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import { cancelLine, errorLine, resultLine } from '../../protocol/lines.ts';
 import { numberMember, textMember } from '../../protocol/members.ts';
@@ -18,11 +15,13 @@ import type { Link, LinkEvents, LinkFailure } from '../../upstreams/link.ts';
 import type { Call } from './call.ts';
 import type { ClientCapabilities } from './capabilities.ts';
 import { EnvelopeReader } from './envelope.ts';
+import { TOO_LONG, UNREADABLE } from './failures.ts';
 import { LegacySession, type SessionEvents } from './legacy-session.ts';
 import { Listens } from './listens.ts';
 import { Parking } from './parking.ts';
 import { MODERN_LIMITS, type AsModernOptions } from './modern-options.ts';
 import { SessionPool } from './pool.ts';
+import { discoverResult } from './server-self.ts';
 import { ServerNotes } from './server-notes.ts';
 import { Teller } from './teller.ts';
 import { legacyRequest, modernAnswer } from './translate.ts';
@@ -157,7 +156,7 @@ class AsModern implements Link, SessionEvents {
       session.whenReady(
         () => {
           session.pins--;
-          this.#teller.message(resultLine(id, discoverResult(session)), id);
+          this.#teller.message(resultLine(id, discoverResult(session.self!)), id);
         },
         (failure) => {
           session.pins--;
@@ -337,9 +336,6 @@ class AsModern implements Link, SessionEvents {
   }
 }
 
-const UNREADABLE: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer that cannot be read', kind: 'refused' };
-const TOO_LONG: LinkFailure = { code: MALFORMED_ANSWER, why: 'gave an answer that is too long', kind: 'refused' };
-
 function callOf(
   message: Message,
   session: LegacySession,
@@ -365,18 +361,4 @@ function callOf(
     collecting: undefined,
     isAgain: false,
   };
-}
-
-function discoverResult(session: LegacySession): string {
-  const { capabilities, serverInfo, instructions } = session.self!;
-  const parts = [
-    `"supportedVersions":[${quoted(MODERN_REVISION)}]`,
-    `"capabilities":${capabilities}`,
-    ...(serverInfo === undefined ? [] : [`"serverInfo":${serverInfo}`, `"_meta":{"${SERVER_INFO}":${serverInfo}}`]),
-    ...(instructions === undefined ? [] : [`"instructions":${instructions}`]),
-    '"resultType":"complete"',
-    '"ttlMs":0',
-    '"cacheScope":"private"',
-  ];
-  return `{${parts.join(',')}}`;
 }

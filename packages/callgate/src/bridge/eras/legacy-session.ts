@@ -1,20 +1,17 @@
 import type { Scanner } from '../../protocol/scan.ts';
 import { readMessage, type Message, type Refusal } from '../../protocol/message.ts';
-import { OBJECT, STRING, TRUE, type Tape } from '../../protocol/nodes.ts';
-import { member } from '../../protocol/tape.ts';
-import { decodeUtf8 } from '../../protocol/text.ts';
+import { type Tape } from '../../protocol/nodes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { salvageId } from '../../protocol/salvage.ts';
-import { quoted, splice } from '../../protocol/splice.ts';
+import { quoted } from '../../protocol/splice.ts';
 import { SERVER_ENDED } from '../../protocol/codes.ts';
-import { SERVER_INFO, TASKS_EXTENSION } from '../../protocol/meta-keys.ts';
 import { LEGACY_REVISIONS, NEWEST_LEGACY } from '../../protocol/revisions.ts';
-import { inOrder, memberEdits } from '../../protocol/edits.ts';
 import { notificationLine, requestLine } from '../../protocol/lines.ts';
 import { textMember } from '../../protocol/members.ts';
 import type { Link, LinkFailure, OpenLink } from '../../upstreams/link.ts';
 import type { ClientCapabilities } from './capabilities.ts';
 import type { Ask, Call } from './call.ts';
+import { selfOf, type ServerSelf } from './server-self.ts';
 
 /** What a session with a legacy server tells; the scanner's tape holds the message meanwhile. */
 export interface SessionEvents {
@@ -26,17 +23,6 @@ export interface SessionEvents {
   drained(): void;
   /** Nothing else comes; what was open will not be answered. */
   over(session: LegacySession, failure: LinkFailure): void;
-}
-
-/** What the server said of itself. */
-export interface ServerSelf {
-  /** JSON text, as the server wrote it. */
-  readonly capabilities: string;
-  readonly serverInfo: string | undefined;
-  readonly instructions: string | undefined;
-  readonly has: Readonly<
-    Record<'logging' | 'toolsChange' | 'promptsChange' | 'resourcesChange' | 'subscribe', boolean>
-  >;
 }
 
 export interface SessionOptions {
@@ -253,46 +239,6 @@ export class LegacySession {
     if (own !== undefined) this.#own.delete(id);
     return own;
   }
-}
-
-/** @param result of initialize, or of server/discover */
-export function selfOf(tape: Tape, result: number): ServerSelf {
-  const capabilities = member(tape, result, 'capabilities');
-  const has = (name: string, more?: string): boolean => {
-    const node = member(tape, capabilities, name);
-    if (node < 0 || tape.kinds[node] !== OBJECT) return false;
-    return more === undefined || tape.kinds[member(tape, node, more)] === TRUE;
-  };
-  const info = member(tape, result, 'serverInfo');
-  const namedInMeta = member(tape, member(tape, result, '_meta'), SERVER_INFO);
-  return {
-    capabilities: withoutTasks(tape, capabilities),
-    serverInfo: textOf(tape, info >= 0 ? info : namedInMeta, OBJECT),
-    instructions: textOf(tape, member(tape, result, 'instructions'), STRING),
-    has: {
-      logging: has('logging'),
-      toolsChange: has('tools', 'listChanged'),
-      promptsChange: has('prompts', 'listChanged'),
-      resourcesChange: has('resources', 'listChanged'),
-      subscribe: has('resources', 'subscribe'),
-    },
-  };
-}
-
-function withoutTasks(tape: Tape, capabilities: number): string {
-  if (capabilities < 0 || tape.kinds[capabilities] !== OBJECT) return '{}';
-  const extensions = member(tape, capabilities, 'extensions');
-  const inside = extensions >= 0 && tape.kinds[extensions] === OBJECT ? memberEdits(tape, extensions, TASKS) : [];
-  const edits = inOrder([...memberEdits(tape, capabilities, TASKS), ...inside]);
-  return decodeUtf8(splice(tape.bytes, tape.starts[capabilities]!, tape.ends[capabilities]!, edits));
-}
-
-const TASKS: ReadonlySet<string> = new Set(['tasks', TASKS_EXTENSION]);
-
-function textOf(tape: Tape, node: number, kind: number): string | undefined {
-  return node >= 0 && tape.kinds[node] === kind
-    ? decodeUtf8(tape.bytes, tape.starts[node], tape.ends[node])
-    : undefined;
 }
 
 function refused(why: string): LinkFailure {

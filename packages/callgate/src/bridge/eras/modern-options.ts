@@ -1,7 +1,7 @@
 import type { ScanLimits } from '../../protocol/scan.ts';
 import type { OpenLink } from '../../upstreams/link.ts';
 import type { Clock } from '../clock.ts';
-import type { Lot } from './parking.ts';
+import type { Lot } from './lot.ts';
 import type { PoolLimits } from './pool.ts';
 import type { Seal } from './seal.ts';
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asModern } from './as-modern.ts';
 import type { AsModernOptions } from './modern-options.ts';
-import { lotOf } from './parking.ts';
+import { lotOf } from './lot.ts';
 import { sealOf } from './seal.ts';
 import { clientOf, counting, envelope, legacyServer, ManualClock, settled, type Peer, type Script } from './testing.ts';
 

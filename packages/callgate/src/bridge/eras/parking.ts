@@ -15,24 +15,9 @@ import type { Ask, Call } from './call.ts';
 import { lacking } from './capabilities.ts';
 import type { Clock } from '../clock.ts';
 import type { LegacySession } from './legacy-session.ts';
+import { lotOf, type Lot } from './lot.ts';
 import type { Seal } from './seal.ts';
 import type { Teller } from './teller.ts';
-
-/** Room for parked calls that many adapters share. */
-export interface Lot {
-  /** @returns false when there is none */
-  take(): boolean;
-  give(): void;
-}
-
-/** Room for so many. */
-export function lotOf(most: number): Lot {
-  let taken = 0;
-  return {
-    take: () => taken < most && ++taken > 0,
-    give: () => void taken--,
-  };
-}
 
 export interface ParkingOptions {
   readonly server: string;

@@ -8,7 +8,8 @@ import { SUBSCRIPTION_ID } from '../../protocol/meta-keys.ts';
 import { strippedMeta } from '../../protocol/edits.ts';
 import { errorLine, resultLine } from '../../protocol/lines.ts';
 import type { Clock } from '../clock.ts';
-import type { OwnAnswer, ServerSelf } from './legacy-session.ts';
+import type { OwnAnswer } from './legacy-session.ts';
+import type { ServerSelf } from './server-self.ts';
 import type { Teller } from './teller.ts';
 
 export interface UpstreamListenOptions {
