@@ -118,7 +118,7 @@ function faultsOf(client, outcome, model, prefix) {
   else if (outcome.code !== 0) faults.push(`ended with ${outcome.code}`);
   const { tools, results } = outcome.seen ?? shownTo(model);
   for (const { missing } of model.turns) if (missing !== undefined) faults.push(`${missing} was not offered`);
-  if (tools.some((name) => /get[_-]env/.test(name))) faults.push(`${HIDDEN} was offered`);
+  if (tools.some((name) => name.replaceAll('_', '-').endsWith(HIDDEN))) faults.push(`${HIDDEN} was offered`);
   for (const [n, { tool, shows }] of SCRIPT.entries())
     for (const text of shows)
       if (!plain(results[n] ?? '').includes(plain(text)))
