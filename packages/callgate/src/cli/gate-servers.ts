@@ -7,6 +7,7 @@ import type { ClientEnd, Era, Exchange } from '../bridge/exchange.ts';
 import { mergeServers, type MergedExchange } from '../bridge/merge/index.ts';
 import { Servers, type ServerHealth } from '../bridge/servers.ts';
 import type { ServerConfig } from '../config/index.ts';
+import { TaskHolders } from '../gate/tasks.ts';
 import type { Principal } from '../model/principal.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { microseconds, type Gate, type GateRequest } from './gate-parts.ts';
@@ -57,6 +58,7 @@ export function gateServers(
     warn: (message) => log.warn(message),
   });
   const { names } = servers;
+  const taskHolders = new TaskHolders();
   // One message is read at a time: what all clients read with is shared.
   const scanner = new Scanner(config.limits);
   const converse = (server: string, { principal, era }: Wish, end: ClientEnd, transport: string): Exchange =>
@@ -66,6 +68,8 @@ export function gateServers(
       principal,
       transport,
       trustAnnotations: configured[server]?.trust.annotations ?? false,
+      // A process is of one principal, and may call its tasks as another one does.
+      ...(configured[server]?.kind === 'url' ? { taskHolders } : {}),
       open: servers.open(server, era, principal),
       end,
       books,

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { TaskHolders } from './tasks.ts';
 import { judgeOf } from './testing.ts';
 
 /** Shaped like a key, spelled so that no scanner takes this file for a leak. */
 const SECRET = ['AKIA', 'Q3EGRIGSHDX7KPZT'].join('');
+const named = (id: string) => ({ id, roles: [], chain: [], assurance: 'bearer' }) as const;
 const ALL = '  - { id: all, match: { method: "*" }, effect: allow }';
 
 describe('a rule on findings', () => {
@@ -31,6 +33,23 @@ describe('a rule on findings', () => {
     bench.answer(clean);
     expect(bench.last.result?.isError).toBeUndefined();
   });
+});
+
+it("the task of another principal is nobody else's to ask for, to answer or to end", () => {
+  const taskHolders = new TaskHolders();
+  const alice = judgeOf(ALL, { taskHolders, principal: named('alice') });
+  const bob = judgeOf(ALL, { taskHolders, principal: named('bob') });
+  alice.answer(alice.call('slow'), { task: { taskId: 't' } });
+  for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update']) {
+    const before = bob.toServer.length;
+    bob.send('client', { id: method, method, params: { taskId: 't' } });
+    expect([bob.toServer.length, bob.decisions.at(-1)?.rule]).toEqual([before, 'tasks']);
+    alice.send('client', { id: method, method, params: { taskId: 't' } });
+    expect(alice.toServer.at(-1)).toContain(method);
+  }
+  // A server that gives the same name to two does not lead one to the other's.
+  bob.answer(bob.call('slow'), { task: { taskId: 't' } });
+  expect(bob.last.result).toMatchObject({ isError: true });
 });
 
 describe('what a rule wants told', () => {

@@ -109,7 +109,10 @@ function judgeEmbedded(
   return evidenceFault(session) === undefined ? redactions : 'unrecorded';
 }
 
-const TOO_MANY_TASKS = denial('tasks', 'too many tasks were started in this session to tell whose a result is');
+const TOO_MANY_TASKS = denial(
+  'tasks',
+  'it cannot be told whose the task is: too many were started, or another principal has it',
+);
 const UNREADABLE = denial('protocol:embedded_request', 'the server asks for something in a form that cannot be judged');
 const UNREDACTABLE = denial('redact', 'fields of a request inside a result cannot be redacted');
 const UNCHANGEABLE = denial('set', 'the arguments of a request inside a result cannot be changed');

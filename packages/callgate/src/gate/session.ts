@@ -16,7 +16,7 @@ import type { Floor } from './floor.ts';
 import { Lists } from './lists.ts';
 import { HomeMemory, type Memory } from './memory.ts';
 import { Recorder } from './recorder.ts';
-import { Tasks, type TaskOrigin } from './tasks.ts';
+import { type TaskHolders, Tasks, type TaskOrigin } from './tasks.ts';
 
 /**
  * Where judged bytes leave: `line` takes a line of the input without its newline, `whole` a line with it. `answers` is the
@@ -42,6 +42,8 @@ export interface JudgeOptions {
   sessions(): Sessions;
   /** What the session is known by below its principal, where somebody vouches for it (see state/sessions.ts). */
   readonly conversation?: string;
+  /** Of the process: whose the tasks of its servers are. */
+  readonly taskHolders?: TaskHolders;
   /** Circuit breakers of the process; none: nothing is kept from a server that fails. */
   readonly breakers?: Breakers;
   /** Limits of the settings, for every operation besides those of the policy. */
@@ -117,7 +119,7 @@ export function newSession(options: JudgeOptions): Session {
     spare: new Scanner(options.messageLimits),
     record: new Recorder(options),
     open: { client: new Pending<Open>(options.inFlight), server: new Pending<Open>(options.inFlight) },
-    tasks: new Tasks(),
+    tasks: new Tasks(options),
     waiting: new Waiting(),
     breaker: options.breakers?.of(options.server),
     memory: new HomeMemory(options),

@@ -44,6 +44,9 @@ export function verdictOn(session: Session, call: LiveCall, message: Message, by
 function judged(session: Session, call: LiveCall, message: Message, bytes: Uint8Array): Verdict {
   const floor = floorHit(session, call, message, bytes);
   if (floor !== undefined) return decided(floor);
+  if (call.direction === 'call' && session.tasks.isForeign(session.tape, call.method, message.params)) {
+    return decided(FOREIGN_TASK);
+  }
 
   const first = decide(session, session.options.policy(), call);
   if (first.effect !== 'allow') return decided(first);
@@ -107,4 +110,5 @@ export function decide(session: Session, policy: CompiledPolicy, call: LiveCall)
   }
 }
 
+const FOREIGN_TASK = denial('tasks', 'the task was started by another principal');
 const NONE: readonly never[] = [];
