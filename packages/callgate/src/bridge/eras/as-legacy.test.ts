@@ -156,6 +156,14 @@ it.each([
   expect(ear.answer(1)?.error?.code).toBe(expected);
 });
 
+it.each(['inputResponses', 'requestState'])('takes no %s of a session, which nobody asked for', async (name) => {
+  const { send, ear, peer } = await begun();
+  const before = peer.sent.length;
+  send({ id: 7, method: 'tools/call', params: { name: 'echo', arguments: {}, [name]: {} } });
+  await settled();
+  expect([peer.sent.length, ear.answer(7)?.error?.code]).toEqual([before, -32602]);
+});
+
 it('refuses requests of the server, and results of kinds that nobody asked for', async () => {
   const { send, ear, peer } = await begun(({ id, method }) =>
     method === undefined ? undefined : { id, result: { resultType: 'task', taskId: 't' } },

@@ -60,7 +60,8 @@ export interface RoundsOptions {
   over(call: OpenCall): void;
 }
 
-const OF_ROUNDS: ReadonlySet<string> = new Set(['inputResponses', 'requestState']);
+/** What a retry has besides what the call had. */
+export const OF_ROUNDS: ReadonlySet<string> = new Set(['inputResponses', 'requestState']);
 
 /**
  * Questions that a modern server puts into results, asked of a legacy client as requests of the server; with its answers
