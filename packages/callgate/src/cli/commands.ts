@@ -21,7 +21,7 @@ export const EVIDENCE_FLAG = ['--evidence <directory>', 'read this log instead o
 
 const RUN_FLAGS: Command['flags'] = [
   ['--policy <file>', 'judge by this policy instead of the one of the project or the home'],
-  ['--name <server>', 'what rules call the server; without a command, starts the server that the config has under it'],
+  ['--name <server>', 'what rules call the server; without a command, the one of the config to offer, instead of all'],
   ['--config <file>', 'read this file instead of ./callgate.yaml'],
   HOME_FLAG,
   ['--durability batch|strict', 'when a record is synced to disk'],
@@ -49,8 +49,12 @@ const SERVE_FLAGS: Command['flags'] = [
 export const COMMANDS: readonly Command[] = [
   {
     name: 'run',
-    summary: 'stand in front of an MCP server that speaks stdio',
-    usage: ['callgate run [flags] -- <command...>', 'callgate run --name <server>', 'callgate -- <command...>'],
+    summary: 'stand in front of one server or several, for a client on stdio',
+    usage: [
+      'callgate run [flags] -- <command...>',
+      'callgate run [--name <server>] [flags]',
+      'callgate -- <command...>',
+    ],
     flags: RUN_FLAGS,
     examples: ['callgate run -- npx -y @modelcontextprotocol/server-filesystem .', 'callgate run --name files'],
     load: async () => (await import('./run.ts')).runCommand,

@@ -230,7 +230,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     max: 1_000_000,
     fallback: 10_000,
     strictest: 'lowest',
-    about: 'The most sessions of clients of the older protocol at one time.',
+    about: 'The most sessions of legacy clients at one time.',
   },
   'serve.sessionIdle': {
     type: 'whole',
@@ -274,7 +274,7 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey & { readonly with?: 
     min: 1,
     max: 10_000,
     fallback: 256,
-    about: 'How many of its processes may run at one time: clients of the older protocol have one each.',
+    about: 'How many of its processes may run at one time: legacy clients have one each.',
   },
   url: { type: 'text', with: 'url', about: 'Where the server is reached: https, or http on a host that `dial` names.' },
   headers: {
