@@ -22,7 +22,7 @@ export interface Head {
 type Field = Exclude<keyof Head, 'params'>;
 
 /** Fields by their names on the wire, in lower case. */
-const FIELDS: ReadonlyMap<string, Field> = new Map([
+const NAMES: readonly (readonly [string, Field])[] = [
   ['host', 'host'],
   ['origin', 'origin'],
   ['authorization', 'authorization'],
@@ -38,6 +38,12 @@ const FIELDS: ReadonlyMap<string, Field> = new Map([
   ['mcp-name', 'name'],
   ['last-event-id', 'lastEventId'],
   ['expect', 'expect'],
+];
+/** The same, and as most clients write them, so that hardly a name is folded. */
+const FIELDS: ReadonlyMap<string, Field> = new Map([
+  ...NAMES,
+  ...NAMES.map(([name, field]) => [name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase()), field] as const),
+  ['MCP-Protocol-Version', 'version'],
 ]);
 
 /**
@@ -76,8 +82,9 @@ export function readHead(raw: readonly string[]): Head | string {
       continue;
     }
     // Accept is a list (RFC 9110 section 5.3): its lines are one.
-    if (head[field] !== undefined && field !== 'accept') return name.toLowerCase();
-    head[field] = head[field] === undefined ? (raw[i + 1] as string) : `${head[field]}, ${raw[i + 1] as string}`;
+    const before = head[field];
+    if (before !== undefined && field !== 'accept') return name.toLowerCase();
+    head[field] = before === undefined ? (raw[i + 1] as string) : `${before}, ${raw[i + 1] as string}`;
   }
   return head;
 }
