@@ -1,27 +1,9 @@
 import { expect, it } from 'vitest';
-import { asModern } from './as-modern.ts';
 import type { AsModernOptions } from './modern-options.ts';
-import { sealOf } from './seal.ts';
-import { clientOf, counting, envelope, legacyServer, ManualClock, scripted, settled, type Script } from './testing.ts';
-
-const key = new Uint8Array(32).fill(7);
+import { envelope, legacyServer, modernClientOf, scripted, settled, type Script } from './testing.ts';
 
 function modern(script?: Script, over: Partial<AsModernOptions> = {}, capabilities?: object) {
-  const server = legacyServer(script, capabilities);
-  const clock = new ManualClock();
-  const random = counting();
-  const options: AsModernOptions = {
-    server: 'fx',
-    principal: 'os:me',
-    openLegacy: server.open,
-    correlates: false,
-    seal: sealOf(key, random),
-    client: { name: 'callgate', version: '0' },
-    clock,
-    random,
-    ...over,
-  };
-  return { ...clientOf((events) => asModern(options, events)), peers: server.peers, clock };
+  return modernClientOf(legacyServer(script, capabilities), over);
 }
 
 const echo: Script = (message) =>

@@ -1,27 +1,11 @@
 import { expect, it } from 'vitest';
-import { asModern } from './as-modern.ts';
 import type { AsModernOptions } from './modern-options.ts';
-import { sealOf } from './seal.ts';
-import { clientOf, counting, envelope, legacyServer, ManualClock, settled, type Script } from './testing.ts';
+import { envelope, legacyServer, modernClientOf, settled, type Script } from './testing.ts';
 
 const ID = 'io.modelcontextprotocol/subscriptionId';
 
 function modern(script: Script = granting, over: Partial<AsModernOptions> = {}, capabilities?: object) {
-  const server = legacyServer(script, capabilities);
-  const clock = new ManualClock();
-  const random = counting();
-  const options: AsModernOptions = {
-    server: 'fx',
-    principal: 'os:me',
-    openLegacy: server.open,
-    correlates: false,
-    seal: sealOf(new Uint8Array(32), random),
-    client: { name: 'callgate', version: '0' },
-    clock,
-    random,
-    ...over,
-  };
-  return { ...clientOf((events) => asModern(options, events)), peers: server.peers, clock };
+  return modernClientOf(legacyServer(script, capabilities), over);
 }
 
 const granting: Script = ({ id, method, params }) => {

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { asModern } from './as-modern.ts';
 import type { AsModernOptions } from './modern-options.ts';
 import { lotOf } from './lot.ts';
 import { sealOf } from './seal.ts';
-import { clientOf, counting, envelope, legacyServer, ManualClock, settled, type Peer, type Script } from './testing.ts';
+import { envelope, legacyServer, modernClientOf, settled, type Peer, type Script } from './testing.ts';
 
-const key = new Uint8Array(32).fill(7);
 const can = { sampling: {}, elicitation: {}, roots: {} };
 const call = (id: number, more: object = {}, capabilities: object = can) => ({
   id,
@@ -18,21 +16,7 @@ const form = { message: 'Who?', requestedSchema: { type: 'object', properties: {
 const accept = { action: 'accept', content: { name: 'o' } };
 
 function modern(script: Script = () => undefined, over: Partial<AsModernOptions> = {}) {
-  const server = legacyServer(script);
-  const clock = new ManualClock();
-  const random = counting();
-  const options: AsModernOptions = {
-    server: 'fx',
-    principal: 'os:me',
-    openLegacy: server.open,
-    correlates: false,
-    seal: sealOf(key, random),
-    client: { name: 'callgate', version: '0' },
-    clock,
-    random,
-    ...over,
-  };
-  return { ...clientOf((events) => asModern(options, events)), peers: server.peers, clock };
+  return modernClientOf(legacyServer(script), over);
 }
 
 /** A call that the server has stopped at one question, and the client's first answer: the question. */

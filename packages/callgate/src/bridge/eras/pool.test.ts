@@ -1,31 +1,12 @@
 import { expect, it } from 'vitest';
-import { asModern } from './as-modern.ts';
 import type { ModernLimits } from './modern-options.ts';
-import { sealOf } from './seal.ts';
-import { clientOf, counting, envelope, legacyServer, ManualClock, scripted, settled, type Script } from './testing.ts';
+import { envelope, legacyServer, modernClientOf, scripted, settled, type Script } from './testing.ts';
 
 function modern(limits: Partial<ModernLimits>, server = legacyServer()) {
-  const clock = new ManualClock();
-  const random = counting();
-  const client = clientOf((events) =>
-    asModern(
-      {
-        server: 'fx',
-        principal: 'os:me',
-        openLegacy: server.open,
-        correlates: false,
-        seal: sealOf(new Uint8Array(32), random),
-        client: { name: 'callgate', version: '0' },
-        clock,
-        random,
-        limits,
-      },
-      events,
-    ),
-  );
+  const client = modernClientOf(server, { limits });
   const call = (id: number, capabilities: object = { roots: {} }) =>
     client.send({ id, method: 'tools/call', params: { name: 'a', ...envelope(capabilities) } });
-  return { ...client, call, peers: server.peers, clock };
+  return { ...client, call };
 }
 
 it('tells a call that waits too long for a session when to come again', async () => {

@@ -3,6 +3,9 @@ import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protoc
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
 import type { Clock } from '../clock.ts';
+import { asModern } from './as-modern.ts';
+import type { AsModernOptions } from './modern-options.ts';
+import { sealOf } from './seal.ts';
 
 // Peers in memory, for tests: servers that say what a script says, clients that remember what they hear, a clock that
 // stands still.
@@ -169,6 +172,24 @@ export class Ear implements LinkEvents {
   told(method: string): Seen[] {
     return this.heard.filter((message) => message.method === method);
   }
+}
+
+/** A modern client in front of a legacy server, on a clock of its own. */
+export function modernClientOf(server: ReturnType<typeof scripted>, over: Partial<AsModernOptions> = {}) {
+  const clock = new ManualClock();
+  const random = counting();
+  const options: AsModernOptions = {
+    server: 'fx',
+    principal: 'os:me',
+    openLegacy: server.open,
+    correlates: false,
+    seal: sealOf(new Uint8Array(32).fill(7), random),
+    client: { name: 'callgate', version: '0' },
+    clock,
+    random,
+    ...over,
+  };
+  return { ...clientOf((events) => asModern(options, events)), peers: server.peers, clock };
 }
 
 /** A client on a link. */
