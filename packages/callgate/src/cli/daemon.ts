@@ -114,7 +114,9 @@ async function tellStatus(home: string, asJson: boolean, io: Io): Promise<number
 }
 
 async function stop(home: string, io: Io): Promise<number> {
-  const stopped = await asking(home, (client) => client.ask('stop'));
+  const stopped = await asking(home, (client) =>
+    client.ask('stop').catch((error: unknown) => refused(error, client.pid)),
+  );
   if (stopped === undefined) {
     io.stdout.write('No daemon runs for this home.\n');
     return EXIT.ok;
@@ -129,6 +131,12 @@ async function stop(home: string, io: Io): Promise<number> {
   }
   io.stdout.write('The daemon has ended.\n');
   return EXIT.ok;
+}
+
+/** The daemon that is a part of `callgate serve` does not end alone. */
+function refused(error: unknown, pid: number): never {
+  if (!(error instanceof CallgateError) || error.code !== 'CG_DAEMON_REFUSED') throw error;
+  throw new CallgateError(error.code, error.message, { remedy: `End that process: kill ${pid}`, cause: error });
 }
 
 async function asking<T>(home: string, ask: (client: DaemonClient) => Promise<T>): Promise<T | undefined> {

@@ -1,21 +1,42 @@
 import type { Config } from '../config/index.ts';
 import { CallgateError } from '../model/error.ts';
 
-/** @param name what was asked for; undefined when nothing was */
-export function noServer(name: string | undefined, known: readonly string[], config: Config): CallgateError {
-  const what = name === undefined ? 'No server command was given.' : `There is no server "${name}" in the config.`;
-  const untrusted = config.trust === 'untrusted' || config.trust === 'changed';
-  return new CallgateError('CG_USAGE_COMMAND', what, {
-    remedy: untrusted
-      ? 'Servers of this project do not count until you trust it: callgate trust'
+/**
+ * There is no such server, or none at all.
+ * @param name what was asked for; undefined when nothing was
+ * @param command the one that wants a server
+ */
+export function noServer(
+  name: string | undefined,
+  config: Config,
+  command: 'run' | 'serve' | 'servers',
+): CallgateError {
+  const known = Object.keys(config.servers);
+  const untrusted = UNTRUSTED[config.trust];
+  const what = name === undefined ? (untrusted ?? NONE[command]) : `There is no server "${name}" in the config.`;
+  const why = name === undefined || untrusted === undefined ? '' : `${untrusted} `;
+  const remedy =
+    untrusted !== undefined
+      ? `${why}Look at them, then accept them: callgate trust`
       : known.length > 0
-        ? `Name one of the config's (${known.map((server) => `--name ${server}`).join(', ')}), or write a command after "--".`
-        : COMMAND_REMEDY,
-  });
+        ? `The config has: ${known.join(', ')}. See: callgate servers list`
+        : `${ADD_SERVER}${command === 'servers' ? '.' : `, or write its command after "--": callgate ${command} ${EXAMPLE}`}`;
+  return new CallgateError('CG_USAGE_COMMAND', what, { remedy });
 }
 
-export const COMMAND_REMEDY =
-  'Write the server command after "--": callgate run -- npx -y @modelcontextprotocol/server-filesystem .';
+const UNTRUSTED: Readonly<Partial<Record<Config['trust'], string>>> = {
+  untrusted: 'You have not trusted the files of this project, so its servers do not count.',
+  changed: 'The files of this project changed since you trusted them, so its servers do not count.',
+};
+const NONE = {
+  run: 'No server command was given, and the config has no server.',
+  serve: 'No server was given, and the config has none.',
+  servers: 'The config has no server.',
+} as const;
+const ADD_SERVER = 'Add one under servers in callgate.yaml';
+const EXAMPLE = '-- npx -y @modelcontextprotocol/server-filesystem .';
+
+export const COMMAND_REMEDY = `Write the server command after "--": callgate run ${EXAMPLE}`;
 
 /** Programs that run another program: the server is named by their argument. */
 const RUNNERS = new Set('npx bunx uvx uv node python python3 deno bun tsx pnpm npm yarn docker sh bash'.split(' '));

@@ -11,7 +11,7 @@ export async function serversList(argv: readonly string[], io: Io): Promise<numb
   const flags = { config: values['config'] };
   const config = await loadConfig({ flags, env, cwd: io.cwd, home: openHome(env) });
   const names = Object.keys(config.servers);
-  if (names.length === 0) throw noServer(undefined, names, config);
+  if (names.length === 0) throw noServer(undefined, config, 'servers');
   const rows = names.map((name) => describe(config, name));
   if (switches.has('json')) {
     io.stdout.write(

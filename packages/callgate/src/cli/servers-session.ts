@@ -31,7 +31,7 @@ export async function withServers<T>(
   const config = await loadConfig(request);
   const names = Object.keys(config.servers);
   const unknown = wanted.find((name) => !Object.hasOwn(config.servers, name));
-  if (unknown !== undefined || names.length === 0) throw noServer(unknown, names, config);
+  if (unknown !== undefined || names.length === 0) throw noServer(unknown, config, 'servers');
   const parts = await holdGate(config, request, io);
   const { holder } = parts;
   try {

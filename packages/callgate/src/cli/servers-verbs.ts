@@ -16,7 +16,8 @@ export const SERVERS_VERBS: readonly Command[] = [
   },
   {
     name: 'test',
-    summary: 'start or reach each server: whether it answers, its era, how many tools it shows, its last error',
+    summary:
+      'start or reach each server: whether it answers, its era, how many tools the policy leaves it, its last error',
     usage: ['callgate servers test [<server>...] [--timeout <seconds>] [--json]'],
     flags: [
       ['--timeout <seconds>', 'how long a server may take; 30 by default'],

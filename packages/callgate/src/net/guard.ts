@@ -49,7 +49,7 @@ export function dialGuard(allow: readonly string[] = [], own: readonly OwnPort[]
     if (of !== 'public') return refusal(of);
     const isLiteral = canonicalHost(address) === host;
     return !isLiteral && readName(host).private === true
-      ? 'its name is one of an own network, which is not opened'
+      ? 'its name is one of an own network, which dial does not open'
       : undefined;
   };
 
@@ -62,7 +62,7 @@ export function dialGuard(allow: readonly string[] = [], own: readonly OwnPort[]
   };
 }
 
-const refusal = (of: AddressClass) => `its address is ${WORDS[of]}, which is not opened`;
+const refusal = (of: AddressClass) => `its address is ${WORDS[of]}, which dial does not open`;
 
 const WORDS: Readonly<Record<AddressClass, string>> = {
   public: 'public',

@@ -48,7 +48,7 @@ export function guardFor(target: HttpTarget, allow: readonly string[] = []): Dia
   const own = ownPort(target);
   const guard = dialGuard(allow, own === undefined ? [] : [own]);
   if (!target.isSecure && !guard.mayBePlain(target.host, target.port)) {
-    throw unusable('is plain http to a host that is not opened; use https, or open the host');
+    throw unusable('is plain http to a host that dial does not open; use https, or name the host there');
   }
   const isLiteral = /^[\d.]+$|:/.test(target.host);
   const why = isLiteral ? guard.refuses(target.host, target.port, target.host) : undefined;

@@ -125,7 +125,8 @@ class Reader {
 
   #readTop(): Refusal | undefined {
     const tape = this.#tape;
-    if (tape.kinds[0] === ARRAY) return this.#refuse('batch', 'Batches are not accepted; send one message a line.', 0);
+    if (tape.kinds[0] === ARRAY)
+      return this.#refuse('batch', 'Batches are not accepted; send one message at a time.', 0);
     if (tape.kinds[0] !== OBJECT) return this.#refuse('not_object', 'A message is a JSON object.', 0);
     const end = tape.nexts[0]!;
     let variant = -1;
@@ -362,7 +363,9 @@ function unreadable(fault: ScanFault, bytes: Uint8Array, start: number, end: num
     refused: true,
     code: isBatch ? INVALID_REQUEST : codeOf(fault),
     reason: isBatch ? 'batch' : fault.code,
-    message: isBatch ? 'Batches are not accepted; send one message a line.' : `${fault.message} (byte ${fault.offset})`,
+    message: isBatch
+      ? 'Batches are not accepted; send one message at a time.'
+      : `${fault.message} (byte ${fault.offset})`,
     idText: found.idText,
     offset: fault.offset,
     form:

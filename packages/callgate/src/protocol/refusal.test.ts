@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { DENIED } from './codes.ts';
 import * as codes from './codes.ts';
-import { errorAnswer, toolRefusal } from './refusal.ts';
+import { errorAnswer, toolRefusal, unanswered } from './refusal.ts';
 import { decodeUtf8 } from './text.ts';
 
 it('writes an error as a line, with the id as it came', () => {
@@ -25,4 +25,12 @@ it('writes the refusal of a tool call as a result that the model reads, in eithe
 it('keeps its own codes outside the range that JSON-RPC reserves, each once', () => {
   const own = Object.values(codes).filter((code) => code > -32000 || code < -32768);
   expect(own).toEqual([-31001, -31002, -31003, -31004, -31005, -31006, -31007, -31008, -31009, -31010]);
+});
+
+it.each([
+  ['ended with exit code 1', 'ended with exit code 1 before it answered'],
+  ['could not be started: no such program', 'could not be started: no such program'],
+  ['cannot be reached: no such host', 'cannot be reached: no such host'],
+])('a server that %s left its requests unanswered', (how, why) => {
+  expect(unanswered(how)).toBe(why);
 });

@@ -15,6 +15,11 @@ export function errorAnswer(idText: string | undefined, code: number, message: s
   );
 }
 
+/** How a server left a request without an answer. @param how `ended with exit code 1`, or why there never was a server */
+export function unanswered(how: string): string {
+  return /^(could not|cannot) /.test(how) ? how : `${how} before it answered`;
+}
+
 /**
  * The refusal of a `tools/call` as a result, so that the model reads the reason.
  * @param idText the id as JSON text

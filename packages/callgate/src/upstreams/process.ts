@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { CallgateError } from '../model/error.ts';
 import { startWatchdog, type Watchdog } from './watchdog.ts';
@@ -49,7 +50,7 @@ export async function startProcess(
     windowsHide: true,
   });
   try {
-    await started(child, command);
+    await started(child, command, options.cwd);
   } catch (error) {
     watchdog.release();
     throw error;
@@ -67,21 +68,34 @@ export function serverEnvironment(env: Readonly<Record<string, string | undefine
   return kept;
 }
 
-function started(child: ChildProcess, command: string): Promise<void> {
+function started(child: ChildProcess, command: string, cwd: string | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once('spawn', resolve);
-    child.once('error', (cause) => {
-      reject(
-        new CallgateError(
-          'CG_UPSTREAM_START',
-          `The server command "${command}" could not be started: ${cause.message}.`,
-          {
-            remedy: 'Check that the command exists and is executable; run it once without Callgate.',
-            cause,
-          },
-        ),
-      );
+    child.once('error', (cause: NodeJS.ErrnoException) => reject(notStarted(command, cwd, cause)));
+  });
+}
+
+/** The same ENOENT says that the program is missing, or the directory. */
+function notStarted(command: string, cwd: string | undefined, cause: NodeJS.ErrnoException): CallgateError {
+  if (cause.code === 'ENOENT' && cwd !== undefined && !existsSync(cwd)) {
+    const remedy = 'Make it, or change cwd of the server.';
+    return new CallgateError('CG_UPSTREAM_START', `There is no directory ${cwd} to start the server in.`, {
+      remedy,
+      cause,
     });
+  }
+  if (cause.code === 'ENOENT') {
+    const remedy = command.includes(' ')
+      ? 'Write the program alone as the command, and each argument for itself behind it (in callgate.yaml, under args).'
+      : 'Check its spelling, and that it is installed; run it once without Callgate.';
+    return new CallgateError('CG_UPSTREAM_START', `There is no program "${command}" to start the server with.`, {
+      remedy,
+      cause,
+    });
+  }
+  return new CallgateError('CG_UPSTREAM_START', `The server command "${command}" cannot be run: ${cause.message}.`, {
+    remedy: 'Check that it is executable; run it once without Callgate.',
+    cause,
   });
 }
 

@@ -63,6 +63,20 @@ describe('a supervisor', () => {
     expect(supervisor.state).toMatchObject({ failures: 1, lastError: 'was ended by SIGKILL' });
   });
 
+  it.each([
+    [{ command: '/nowhere/at/all' }, 'There is no program "/nowhere/at/all"', 'Check its spelling'],
+    [{ command: 'npx -y server' }, 'There is no program "npx -y server"', 'each argument for itself'],
+    [{ command: process.execPath, cwd: '/nowhere' }, 'There is no directory /nowhere', 'change cwd'],
+    [{ command: import.meta.dirname }, 'cannot be run', 'executable'],
+  ])('says why %j cannot be started', async (what, message, remedy) => {
+    const supervisor = new Supervisor({ args: [], env: {}, maxProcesses: 1, mono: () => 0, ...what });
+    await expect(supervisor.start()).rejects.toMatchObject({
+      code: 'CG_UPSTREAM_START',
+      message: expect.stringContaining(message) as string,
+      remedy: expect.stringContaining(remedy) as string,
+    });
+  });
+
   it('takes an end that was asked for as none', async () => {
     const { supervisor } = supervise(STAYS);
     const upstream = await supervisor.start();
@@ -78,7 +92,7 @@ describe('a supervisor', () => {
       maxProcesses: 1,
       mono: () => 0,
     });
-    await expect(supervisor.start()).rejects.toThrow('could not be started');
+    await expect(supervisor.start()).rejects.toThrow('There is no program');
     await expect(supervisor.start()).rejects.toThrow('It is not started again before');
   });
 });

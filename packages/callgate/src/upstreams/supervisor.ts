@@ -1,4 +1,4 @@
-import { CallgateError, messageOf } from '../model/error.ts';
+import { CallgateError, clauseOf } from '../model/error.ts';
 import { describeEnd, startProcess, type ProcessEnd, type ProcessUpstream } from './process.ts';
 
 export interface SupervisorOptions {
@@ -58,7 +58,7 @@ export class Supervisor {
     try {
       return this.#watched(await startProcess(this.#o.command, this.#o.args, this.#o));
     } catch (error) {
-      this.#failed(messageOf(error));
+      this.#failed(`failed to start: ${clauseOf(error)}`);
       throw error;
     } finally {
       this.#starting--;

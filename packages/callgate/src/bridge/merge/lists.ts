@@ -33,7 +33,7 @@ interface Listing {
 type Outcome =
   | { readonly listing: Listing }
   | { readonly trouble: Trouble }
-  | { readonly refusal: Uint8Array }
+  | { readonly refusal: Uint8Array; readonly said: string | undefined }
   | 'late';
 
 /** What is left of a list that was too much for one page. */
@@ -118,7 +118,8 @@ export class Lists {
       if (isListing(outcome)) directory.note(kind, member.index, namesOf(outcome.listing));
       else if (outcome === 'late')
         log.info(`${kind.method}: the server "${member.name}" is left out until it answers.`);
-      else if ('refusal' in outcome) log.warn(`${kind.method} is refused for the server "${member.name}".`);
+      else if ('refusal' in outcome)
+        log.warn(`The server "${member.name}" is left out of ${kind.method}: ${outcome.said ?? 'it was refused.'}`);
     }
     return outcomes;
   }
@@ -185,7 +186,9 @@ export class Lists {
       if ('refused' in message) return { trouble: { why: 'gave a list that cannot be read', retryAfterMs: 1000 } };
       if (message.kind === 'error') {
         const isNone = numberMember(tape, message.error, 'code') === METHOD_NOT_FOUND;
-        return isNone ? { listing: NO_LISTING } : { refusal: reply.line };
+        return isNone
+          ? { listing: NO_LISTING }
+          : { refusal: reply.line, said: textMember(tape, message.error, 'message') };
       }
       const dropped = collect(tape, reply.line, message.result, kind, entries, names, limits.entries);
       if (dropped > 0)

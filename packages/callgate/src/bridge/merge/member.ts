@@ -258,7 +258,7 @@ export class Member {
     const message = readMessage(tape, reply.line, 0, reply.line.length);
     if ('refused' in message) return this.#giveUp('gave an answer that cannot be read');
     if (message.kind !== 'result') {
-      return this.#giveUp(`would not begin: ${textMember(tape, message.error, 'message') ?? 'it gave no reason'}`);
+      return this.#giveUp(whyNotBegun(this.name, textMember(tape, message.error, 'message')));
     }
     const revision = textMember(tape, message.result, 'protocolVersion');
     if (revision === undefined || !REVISIONS.includes(revision)) {
@@ -319,6 +319,12 @@ export class Member {
 }
 
 /** Nobody waits for its end, which must not become a fault of the process either. */
+/** Where the server was not reached, the judge has answered in its place with a sentence of its own. */
+function whyNotBegun(name: string, said = 'it gave no reason'): string {
+  const start = `The server "${name}" `;
+  return said.startsWith(start) ? said.slice(start.length).replace(/\.$/, '') : `would not begin: ${said}`;
+}
+
 function leave(exchange: Exchange): void {
   exchange.close().catch(() => undefined);
 }

@@ -3,6 +3,7 @@ import { INTERNAL_ERROR, SERVER_ENDED, TOO_MANY_IN_FLIGHT } from '../../protocol
 import type { Id } from '../../protocol/correlate.ts';
 import { quoteJson, splice, type Edit } from '../../protocol/splice.ts';
 import { errorLine } from '../../protocol/lines.ts';
+import { unanswered } from '../../protocol/refusal.ts';
 import type { Member, Trouble } from './member.ts';
 import type { Owned } from './names.ts';
 import type { MergeOptions } from './options.ts';
@@ -171,7 +172,7 @@ export class Requests {
 
   /** Answers what a server has left open; the judge answers what it has seen before. */
   ended(member: Member, how: string): void {
-    const trouble = { ...member.trouble(), why: `${how} before it answered` };
+    const trouble = { ...member.trouble(), why: unanswered(how) };
     for (const [id, open] of this.#open) {
       if (open.member === member) this.reply(id, troubleLine(id, member, trouble));
     }

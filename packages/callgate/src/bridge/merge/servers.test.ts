@@ -226,6 +226,7 @@ describe('a server that ended', () => {
 
   it.each([
     [{ error: { code: -32000, message: 'no token' } }, 'would not begin: no token'],
+    [{ error: { code: -31004, message: 'The server "b" ended with exit code 3.' } }, 'ended with exit code 3'],
     [{ result: {} }, 'speaks a revision of the protocol that Callgate does not know'],
   ])('would not begin', async (answer, error) => {
     const b = serverOf('b', [], ({ method }) => (method === 'initialize' ? answer : undefined));

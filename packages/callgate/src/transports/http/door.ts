@@ -105,7 +105,10 @@ export class Door {
     if (wrongHost !== undefined) return refuse(reply, 403, wrongHost, true);
     reply.extra = this.#guard.corsFields(head);
     const route = routeOf(path, this.#options.legacySse === true);
-    if (route === undefined) return refuse(reply, 404, 'There is nothing here. MCP is at /mcp.', true);
+    if (route === undefined) {
+      const isSse = path === '/sse' || path.startsWith('/sse/');
+      return refuse(reply, 404, `There is nothing here. MCP is at /mcp${isSse ? '; serve.sse opens /sse' : ''}.`, true);
+    }
     if (request.method === 'OPTIONS') {
       return head.origin === undefined ? notAllowed(reply) : sendNothing(reply, 204, PREFLIGHT);
     }

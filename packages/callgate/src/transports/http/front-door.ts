@@ -114,9 +114,12 @@ async function listening(server: Server, { host, port }: HttpOptions): Promise<v
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message;
+      const isPort = error.code === 'EADDRINUSE' || error.code === 'EACCES';
       reject(
         new CallgateError('CG_HTTP_LISTEN', `Callgate cannot listen on ${host} port ${port}: ${why}.`, {
-          remedy: 'Choose another port with serve.port or --port.',
+          remedy: isPort
+            ? 'Choose another port with serve.port or --port.'
+            : 'Choose an address of this machine with serve.host or --host.',
           cause: error,
         }),
       );

@@ -35,7 +35,7 @@ export function makeGuard(
     hostProblem(head) {
       const name = head.host === undefined ? undefined : hostOf(head.host);
       if (name !== undefined && (hosts.has(name) || hosts.has((head.host as string).toLowerCase()))) return undefined;
-      return 'The Host field names a host that is not allowed.';
+      return 'The Host field names a host that is not allowed; serve.hosts lists those that are.';
     },
     originProblem(head) {
       if (head.origin === undefined) return undefined;
@@ -43,7 +43,7 @@ export function makeGuard(
       if (origins.has(origin)) return undefined;
       const own = (head.host ?? '').toLowerCase();
       if (origin === `http://${own}` || origin === `https://${own}`) return undefined;
-      return 'The Origin field names an origin that is not allowed.';
+      return 'The Origin field names an origin that is not allowed; serve.origins lists those that are.';
     },
     corsFields(head) {
       if (head.origin === undefined) return NONE;

@@ -53,9 +53,10 @@ export function bearerKeys(
   return ({ authorization, agentKey }) => {
     if (authorization === undefined && agentKey === undefined) return anonymous ? nobody : challenge();
     const bearer = authorization === undefined ? undefined : bearerOf(authorization);
-    if (authorization !== undefined && bearer === undefined) return challenge('invalid_request');
+    if (authorization !== undefined && bearer === undefined) return challenge('invalid_request', NO_BEARER);
     // Two that differ are two callers.
-    if (bearer !== undefined && agentKey !== undefined && bearer !== agentKey) return challenge('invalid_request');
+    if (bearer !== undefined && agentKey !== undefined && bearer !== agentKey)
+      return challenge('invalid_request', TWO_KEYS);
     const key = (bearer ?? agentKey) as string;
     let found: Principal | undefined;
     // All are compared, so that the time says nothing of which. It may say how long a key is: everybody knows.
@@ -67,12 +68,17 @@ export function bearerKeys(
   };
 }
 
-function challenge(error?: string): Challenge {
+const WANTED = 'A key is wanted: Authorization: Bearer <key>. Callgate says at its start where the key lies.';
+const NO_BEARER = 'The Authorization field is not understood; write: Authorization: Bearer <key>.';
+const TWO_KEYS = 'Authorization and X-Agent-Key hold two keys; send one.';
+const NOT_VALID = 'The key is not valid. Callgate says at its start where the key lies.';
+
+function challenge(error?: string, message = error === undefined ? WANTED : NOT_VALID): Challenge {
   const more = error === undefined ? '' : `, error="${error}"`;
   return {
     status: 401,
     challenge: `Bearer realm="callgate"${more}`,
-    message: error === undefined ? 'A key is wanted: Authorization: Bearer <key>.' : 'The key is not valid.',
+    message,
   };
 }
 

@@ -14,14 +14,14 @@ export function tooLarge(reply: Reply, most: number): void {
 }
 
 export function noServer(reply: Reply): void {
-  refuse(reply, 404, 'There is no such server here.');
+  refuse(reply, 404, 'There is no such server here. MCP of all servers is at /mcp, of one at /mcp/<name>.');
 }
 
 export function notAllowed(reply: Reply, allow = 'POST, GET, DELETE'): void {
   sendRefusal(reply, {
     status: 405,
     code: INVALID_REQUEST,
-    message: `Here goes ${allow}.`,
+    message: `That method is not allowed here; ${allow} are.`,
     fields: ['Allow', allow],
     hangUp: true,
   });
