@@ -73,7 +73,8 @@ export const credential = (key) => (key === undefined ? '' : `Authorization: Bea
  * @returns the fields of every further request
  */
 export async function openSession(port, path, fields = '') {
-  const hello = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}';
+  const hello =
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}';
   const opened = await once(port, `POST ${path} HTTP/1.1\r\n${JSON_HEAD}${fields}`, hello);
   const id = /\r\nmcp-session-id: *([^\r]+)/i.exec(opened.fields)?.[1];
   if (opened.status !== 200 || id === undefined) throw new Error(`no session: ${opened.fields}\n${opened.body}`);
