@@ -125,10 +125,18 @@ describe('what a server of the older protocol asks a client of the newer one', (
     expect(textOf(other)).not.toContain('sampled');
   });
 
-  it('is judged itself: what the policy denies does not reach the client', async () => {
+  it('is judged itself: what the policy denies is refused to the server, and the call goes on', async () => {
     const gate = await start();
-    const first = await ask(gate, { name: 'get-roots-list', arguments: {} });
-    expect(JSON.stringify(first)).not.toContain('"method":"roots/list"');
+    // This server asks for roots by itself, in the middle of whatever call.
+    for (let round = 0; round < 6; round++) {
+      const called = await ask(gate, { name: 'echo', arguments: { message: 'hi' } });
+      expect(JSON.stringify(called)).not.toContain('roots');
+      expect(textOf(called)).toBe('Echo: hi');
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    await gate.stop();
+    const asked = (await bench.logs()).filter(({ method }) => method === 'roots/list');
+    expect(asked.map(({ matchedRule, direction }) => [matchedRule, direction])).toContainEqual(['no-roots', 'request']);
   });
 
   it('answers of the client are judged again as a call of their own round', async () => {

@@ -72,6 +72,7 @@ export class Conversation implements Exchange, Due, Timed {
       oversize: (head, tail, length, about) =>
         this.#judged(about, () => this.#judge.oversize('server', head, tail, length)),
       failed: (id, failure) => this.#judged(undefined, () => this.#judge.failed(id, failure)),
+      refuses: (bytes, start, stop) => this.#refuses(bytes, start, stop),
       drained: () => undefined,
       ended: (how) => {
         this.#over(how, false);
@@ -140,6 +141,12 @@ export class Conversation implements Exchange, Due, Timed {
   /** Whether something that the judge itself has answered has not left yet. */
   get #hasReplies(): boolean {
     return this.#replies.length > 0 || this.#settling > 0;
+  }
+
+  #refuses(bytes: Uint8Array, start: number, end: number) {
+    const refused = this.#judge.refusesAsk(bytes, start, end);
+    if (refused !== undefined) this.#books.outcome();
+    return refused;
   }
 
   #toServer(line: Uint8Array): void {

@@ -1,7 +1,7 @@
 import type { Decision, RedactObligation } from '../model/decision.ts';
 import type { CompiledPolicy } from '../policy/index.ts';
-import type { Message } from '../protocol/message.ts';
-import { answerOf, embeddedCallOf } from './calls.ts';
+import { readMessage, type Message } from '../protocol/message.ts';
+import { answerOf, callOf, embeddedCallOf } from './calls.ts';
 import { embeddedRequests, type EmbeddedRequest } from './embedded.ts';
 import type { LiveCall } from './live-call.ts';
 import { charge, spend } from './charges.ts';
@@ -9,6 +9,7 @@ import { barred, carryOut, isTold, remember } from './duties.ts';
 import { besidesOf, denial } from './faults.ts';
 import { redactionsOn } from './obligations.ts';
 import { takeRates } from './rates.ts';
+import { type Refused, refusedByPolicy } from './refuse.ts';
 import { evidenceFault, type Open, type Session } from './session.ts';
 import { resultOfTask, type TaskOrigin } from './tasks.ts';
 import { decide } from './verdict.ts';
@@ -40,6 +41,22 @@ export function judgeInside(
   if (isStop(afterTask)) return afterTask;
   const asks = embeddedRequests(tape, message.result);
   return asks.length === 0 ? afterTask : judgeEmbedded(session, policy, asks, message, bytes, afterTask);
+}
+
+/**
+ * Judges a request of the server that would reach its client as a question inside an answer. What passes is judged again
+ * there, with all that it costs.
+ * @returns how it is refused; undefined when it may be asked
+ */
+export function judgeAsk(session: Session, bytes: Uint8Array, start: number, end: number): Refused | undefined {
+  const { tape, record, options } = session;
+  const message = readMessage(tape, bytes, start, end);
+  if ('refused' in message || message.method === undefined) return undefined;
+  const call = callOf(session, 'server', message);
+  const decision = decide(session, options.policy(), call);
+  if (decision.effect === 'allow') return undefined;
+  const sequence = record.decision(call, message, bytes, tape, decision);
+  return refusedByPolicy(`"${message.method}"`, decision, options.evidence.idOf(sequence));
 }
 
 /** Whether judging an answer came to what stops it. */

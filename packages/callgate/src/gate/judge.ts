@@ -4,7 +4,7 @@ import { EVIDENCE_UNAVAILABLE, MALFORMED_ANSWER, SERVER_ENDED, TOO_MANY_IN_FLIGH
 import type { Id } from '../protocol/correlate.ts';
 import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { methodKind, type Sender } from '../protocol/methods.ts';
-import { errorAnswer } from '../protocol/refusal.ts';
+import { errorAnswer, unanswered } from '../protocol/refusal.ts';
 import { Returns } from '../protocol/returns.ts';
 import { splice, type Edit } from '../protocol/splice.ts';
 import { readAnnotations } from './annotations.ts';
@@ -13,12 +13,12 @@ import { entered, noted, notedAnswer, notedEnd } from './breaker.ts';
 import { callOf } from './calls.ts';
 import { giveBack, settleByAnswer, spend } from './charges.ts';
 import { carryOut, isTold } from './duties.ts';
-import { isStop, type Stop } from './inside.ts';
+import { isStop, judgeAsk, type Stop } from './inside.ts';
 import { filterList, mergeEdits } from './lists.ts';
 import type { LiveCall } from './live-call.ts';
 import { idTextOf, notJudged, parseId, splitByReturn, tooLarge, wrongForm } from './malformed.ts';
 import type { LinkFailure } from '../upstreams/link.ts';
-import { refusalBytes, refusedByBreaker, refusedByPolicy, refusedByRate } from './refuse.ts';
+import { refusalBytes, type Refused, refusedByBreaker, refusedByPolicy, refusedByRate } from './refuse.ts';
 import { evidenceFault, newSession } from './session.ts';
 import type { JudgeOptions, Open, Outbox, Session } from './session.ts';
 import { verdictOn, type Verdict } from './verdict.ts';
@@ -91,7 +91,7 @@ export class Judge {
     if (isAsked) for (const open of lost) noted(this.#session, open, 'nothing');
     else notedEnd(this.#session, lost);
     for (const open of lost) {
-      this.#lost(open, SERVER_ENDED, `The server "${this.#o.server}" ${how} before it answered.`);
+      this.#lost(open, SERVER_ENDED, `The server "${this.#o.server}" ${unanswered(how)}.`);
     }
   }
 
@@ -101,6 +101,15 @@ export class Judge {
     if (open === undefined) return;
     noted(this.#session, open, failure.kind === 'transport' ? 'lost' : 'nothing');
     this.#lost(open, failure.code, `The server "${this.#o.server}" ${failure.why}.`, failure.retryAfterMs);
+  }
+
+  /**
+   * Judges a request of the server that would reach its client as a question inside an answer. What passes is judged again
+   * there, with all that it costs.
+   * @returns how it is refused; undefined when it may be asked
+   */
+  refusesAsk(bytes: Uint8Array, start: number, end: number): Refused | undefined {
+    return judgeAsk(this.#session, bytes, start, end);
   }
 
   /** Requests of the client that were let through before this time (of the monotonic clock), and have no answer yet. */

@@ -22,6 +22,12 @@ export interface LinkEvents {
   oversize(head: Uint8Array, tail: Uint8Array, length: number, about: Id | undefined): void;
   /** The request with this id will not be answered. */
   failed(id: Id, failure: LinkFailure): void;
+  /**
+   * Asked before a request of the server becomes a question inside an answer, where the eras differ.
+   * @param bytes the request as the server wrote it
+   * @returns why the server may not ask it; undefined when it may
+   */
+  refuses?(bytes: Uint8Array, start: number, end: number): { readonly code: number; readonly text: string } | undefined;
   /** The server takes more again. */
   drained(): void;
   /** The conversation is over: nothing else comes. @param how `ended with exit code 1` */

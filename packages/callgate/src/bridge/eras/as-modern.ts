@@ -62,12 +62,14 @@ class AsModern implements Link, SessionEvents {
   /** By the id of the client's open request. */
   readonly #calls = new Map<Id, Call>();
   readonly #prefix: string;
+  readonly #events: LinkEvents;
   #sessions = 0;
   #sweeping: (() => void) | undefined;
   #isClosed = false;
 
   constructor(options: AsModernOptions, events: LinkEvents) {
     this.#o = options;
+    this.#events = events;
     const limits = { ...MODERN_LIMITS, ...options.limits };
     this.#teller = new Teller(events);
     this.#scanner = new Scanner(options.scan);
@@ -250,6 +252,10 @@ class AsModern implements Link, SessionEvents {
     const method = message.method as string;
     if (method === 'ping') return session.send(resultLine(id, '{}'));
     if (!ASKS.has(method)) return session.send(errorLine(id, METHOD_NOT_FOUND, `${method} is not offered here.`));
+    const { bytes, starts, ends } = this.#scanner;
+    // Refused inside the answer of a call, it would take the call with it.
+    const refused = this.#events.refuses?.(bytes, starts[0]!, ends[0]!);
+    if (refused !== undefined) return session.send(errorLine(id, refused.code, refused.text));
     this.#parking.asked(this.#scanner, session, message, this.#callOf(session, about), !this.#o.correlates);
   }
 
