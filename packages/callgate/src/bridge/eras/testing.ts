@@ -2,10 +2,12 @@ import type { Id } from '../../protocol/correlate.ts';
 import { CLIENT_CAPABILITIES, CLIENT_INFO, PROTOCOL_VERSION } from '../../protocol/meta-keys.ts';
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import type { Link, LinkEvents, LinkFailure, OpenLink } from '../../upstreams/link.ts';
-import type { Clock } from '../clock.ts';
+import { ManualClock } from '../testing.ts';
 import { asModern } from './as-modern.ts';
 import type { AsModernOptions } from './modern-options.ts';
 import { sealOf } from './seal.ts';
+
+export { ManualClock, settled } from '../testing.ts';
 
 // Peers in memory, for tests: servers that say what a script says, clients that remember what they hear, a clock that
 // stands still.
@@ -219,48 +221,6 @@ export function envelope(capabilities: object = {}, more: object = {}): { readon
       ...more,
     },
   };
-}
-
-/** A clock that stands still until it is told. */
-export class ManualClock implements Clock {
-  #now = 1_000_000;
-  #timers: { readonly at: number; readonly run: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.#now + ms, run };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-  }
-
-  /** Lets time pass; what is due runs in order. */
-  async pass(ms: number): Promise<void> {
-    const until = this.#now + ms;
-    for (;;) {
-      const [next] = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
-      if (next === undefined) break;
-      this.#now = Math.max(this.#now, next.at);
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      next.run();
-      await settled();
-    }
-    this.#now = until;
-    await settled();
-  }
-
-  get timers(): number {
-    return this.#timers.length;
-  }
-}
-
-/** All that was to happen at once has happened. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** Not random, but never twice the same. */

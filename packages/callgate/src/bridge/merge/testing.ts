@@ -4,6 +4,9 @@ import type { ClientEnd, Era, Exchange } from '../exchange.ts';
 import { mergeServers } from './merge.ts';
 import type { NamedServer } from './names.ts';
 import type { MergedExchange, MergeOptions } from './options.ts';
+import { ManualClock, settled } from '../testing.ts';
+
+export { settled } from '../testing.ts';
 
 /** A message, as far as tests look into it. */
 export interface Wire {
@@ -96,44 +99,13 @@ export class ScriptedServer {
   }
 }
 
-/** A clock that goes on when it is told to. */
-export class HandClock {
-  time = 1_000_000;
-  #due: { at: number; run: () => void }[] = [];
-
-  now(): number {
-    return this.time;
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const entry = { at: this.time + ms, run };
-    this.#due.push(entry);
-    return () => {
-      this.#due = this.#due.filter((other) => other !== entry);
-    };
-  }
-
-  async pass(ms: number): Promise<void> {
-    await settled();
-    this.time += ms;
-    const due = this.#due.filter(({ at }) => at <= this.time);
-    this.#due = this.#due.filter(({ at }) => at > this.time);
-    for (const { run } of due.toSorted((a, b) => a.at - b.at)) run();
-    await settled();
-  }
-}
-
-export async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-}
-
 /** A client of many servers. */
 export class Client {
   readonly heard: Wire[] = [];
   readonly lines: string[] = [];
   readonly abouts: (Id | undefined)[] = [];
   readonly logged: string[] = [];
-  readonly clock = new HandClock();
+  readonly clock = new ManualClock();
   readonly merge: MergedExchange;
   readonly #era: Era;
   #id = 0;
