@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { openHome } from '../config/home.ts';
 import { includesOnDisk } from '../config/includes.ts';
 import { ConfigError } from '../config/issues.ts';
@@ -81,11 +83,12 @@ function description(set: FileSet, state: TrustState, accepted: TrustRecord | un
   const lines = [`Project ${set.root}: ${STATE_TEXT[state]}`, '', 'Files, each with its own hash:'];
   const differing = state === 'changed' && accepted !== undefined ? changesOf(set, accepted) : [];
   const changeOf = new Map(differing.map(({ name, change }) => [name, change]));
-  const rows = set.files.map(({ name, sha256 }) => ['', name, `sha256:${sha256}`, changeOf.get(name) ?? '']);
-  const gone = differing.filter(({ change }) => change === 'gone').map(({ name }) => ['', name, 'gone', '']);
+  const rows = set.files.map(({ name, sha256 }) => ['', onOneLine(name), `sha256:${sha256}`, changeOf.get(name) ?? '']);
+  const gone = differing.filter(({ change }) => change === 'gone').map(({ name }) => ['', onOneLine(name), 'gone', '']);
   lines.push(table([...rows, ...gone]));
   lines.push(...section('Commands it would start', commands(set)));
   lines.push(...section('URLs', urls(set)));
+  lines.push(...section('Files it would show servers', filesOf(set)));
   lines.push(...section('Environment variables it would set or read', variables(set)));
   lines.push(...section('Other settings', settings(set)));
   lines.push(...section('What its policy would let pass', permissions(set)));
@@ -99,7 +102,12 @@ function description(set: FileSet, state: TrustState, accepted: TrustRecord | un
 }
 
 function section(title: string, rows: readonly string[]): string[] {
-  return ['', `${title}:`, ...(rows.length === 0 ? ['  none'] : rows.map((row) => `  ${row}`))];
+  return ['', `${title}:`, ...(rows.length === 0 ? ['  none'] : rows.map((row) => `  ${onOneLine(row)}`))];
+}
+
+/** A value with line ends in it would write lines of its own here. */
+function onOneLine(text: string): string {
+  return text.replaceAll('\r', '\\r').replaceAll('\n', '\\n');
 }
 
 function commands(set: FileSet): string[] {
@@ -120,7 +128,33 @@ function urls(set: FileSet): string[] {
     const all = file.text.match(/\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>)\]},]{1,500}/gi) ?? [];
     return file === set.config ? all : all.filter((url) => !url.includes('*'));
   });
-  return [...new Set(found)];
+  // As they are read: in the text of the file letters may stand as escapes.
+  const read = [...(set.document?.servers.values() ?? [])].flatMap(
+    ({ keys }) => (keys.get('url')?.value ?? []) as string,
+  );
+  return [...new Set([...read, ...found])];
+}
+
+/** Files whose text servers get or are convinced by, and where links lead. */
+function filesOf(set: FileSet): string[] {
+  return [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) => {
+    const headers = Object.entries((keys.get('headerFiles')?.value ?? {}) as Record<string, string>);
+    const others = ['ca', 'cert', 'key'].flatMap((key): [string, string][] =>
+      keys.has(key) ? [[key, keys.get(key)?.value as string]] : [],
+    );
+    return [...headers.map(([header, file]): [string, string] => [`header ${header}`, file]), ...others].map(
+      ([what, file]) => `${name}: ${file} (${what})${leadingTo(resolve(set.root, file))}`,
+    );
+  });
+}
+
+function leadingTo(path: string): string {
+  try {
+    const real = realpathSync(path);
+    return real === path ? '' : `, which is ${real}`;
+  } catch {
+    return '';
+  }
 }
 
 function variables(set: FileSet): string[] {
@@ -132,18 +166,38 @@ function variables(set: FileSet): string[] {
     ),
   );
   const read = set.files.flatMap(({ name, text }) =>
-    [...text.matchAll(/\$\{([^}\n]{1,200})\}/g)].map(([, key]) => `\${${key}} (read in ${name})`),
+    [text, ...(name === set.config?.name ? textsOf(set) : [])].flatMap((written) =>
+      [...written.matchAll(/\$\{([^}\n]{1,200})\}/g)].map(([, key]) => `\${${key}} (read in ${name})`),
+    ),
   );
   return [...new Set([...given, ...read])];
 }
 
+/** The texts of the config as they are read, whatever escapes they are written with. */
+function textsOf({ document }: FileSet): string[] {
+  const written = [
+    ...(document?.settings.values() ?? []),
+    ...[...(document?.servers.values() ?? [])].flatMap(({ keys }) => [...keys.values()]),
+  ];
+  return written.flatMap(({ value }) => (typeof value === 'object' ? Object.values<string>(value) : String(value)));
+}
+
+/** Keys of servers that stand in sections of their own. */
+const SHOWN = new Set(['command', 'args', 'cwd', 'env', 'url', 'headers', 'headerFiles', 'ca', 'cert', 'key']);
+const MEANS: Readonly<Record<string, (server: string) => string>> = {
+  dial: () => ': private addresses that may be dialled for it',
+  'trust.annotations': (server) => `: rules believe what ${server} says about its tools`,
+};
+
 function settings(set: FileSet): string[] {
-  const believed = [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) =>
-    keys.get('trust.annotations')?.value === true
-      ? [`servers.${name}.trust.annotations = true: rules believe what ${name} says about its tools`]
-      : [],
+  const ofServers = [...(set.document?.servers ?? [])].flatMap(([name, { keys }]) =>
+    [...keys].flatMap(([key, { value }]) => {
+      if (SHOWN.has(key) || value === false) return [];
+      const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+      return [`servers.${name}.${key} = ${text}${MEANS[key]?.(name) ?? ''}`];
+    }),
   );
-  return [...[...(set.document?.settings ?? [])].map(([key, { value }]) => `${key} = ${String(value)}`), ...believed];
+  return [...[...(set.document?.settings ?? [])].map(([key, { value }]) => `${key} = ${String(value)}`), ...ofServers];
 }
 
 /** @throws PolicyError when the policy does not load: nobody can accept what nobody can read. */

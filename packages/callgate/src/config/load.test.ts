@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CallgateError } from '../model/error.ts';
@@ -287,6 +287,25 @@ servers:
       trust: { annotations: true },
     });
     expect(JSON.stringify(config.written)).not.toContain('s3');
+  });
+
+  it('of a trusted project gets no file to read that a link in it leads to: where it leads is no part of what was trusted', async () => {
+    writeFileSync(join(home, 'secret'), 'x');
+    symlinkSync(join(home, 'secret'), join(cwd, 'token'));
+    symlinkSync(home, join(cwd, 'certs'));
+    writeFileSync(join(cwd, 'plain'), 'x');
+    const server = (files: string) => `servers: { a: { url: "https://a.example/mcp", ${files} } }`;
+    for (const files of ['headerFiles: { X: token }', 'key: certs/secret', 'ca: ./token', 'cert: x/../token']) {
+      inProject(server(files));
+      await trust();
+      const issues = await issuesOf(load());
+      expect(issues.map(({ message }) => message)).toEqual([expect.stringContaining('leads out of the project')]);
+    }
+    for (const files of ['headerFiles: { X: plain }', 'key: gone', `key: ${join(home, 'secret')}`]) {
+      inProject(server(files));
+      await trust();
+      expect(await codeOf(load())).toBe('loaded');
+    }
   });
 
   it.each(['command', 'args', 'env', 'cwd', 'trust'])('%s misspelt is an error', async (key) => {

@@ -7,7 +7,7 @@ import { ConfigError } from './issues.ts';
 import type { Issue } from './issues.ts';
 import { environmentLayer, fileLayer, flagLayer, projectLayer, tightening, withPolicyBeside } from './layers.ts';
 import type { ConfigFile, Fill, Layer } from './layers.ts';
-import { filesToWatch, INCLUDE_WORDS, isInside, readFileSet } from './project.ts';
+import { filesToWatch, INCLUDE_WORDS, isInside, leadsOut, readFileSet } from './project.ts';
 import type { FileSet } from './project.ts';
 import { readTextFile, sha256 } from './read.ts';
 import { resolveAll, resolveServers } from './resolve.ts';
@@ -66,6 +66,7 @@ export async function loadConfig(request: ConfigRequest): Promise<Config> {
   const resolved = resolveAll(layers, lock, issues);
   const above = chosen === undefined ? 'project' : 'file';
   const servers = resolveServers(homeFile, chosen ?? projectFile, above, lock, fill, issues);
+  if (set !== undefined) refuseLinksOut(set.root, servers, issues);
   if (issues.length > 0) throw new ConfigError(issues);
   return assemble({ request, cwd, set, accepted, trust, resolved, servers, notices, chosen: chosen?.path });
 }
@@ -112,6 +113,24 @@ function refuseForeignLocks(files: readonly (ConfigFile | undefined)[], issues: 
       remedy,
       place: first.place,
     });
+  }
+}
+
+/** A link is no part of what was accepted: where it leads, and what a server then gets to read, could change after that. */
+function refuseLinksOut(root: string, { servers, sources }: Servers, issues: Issue[]): void {
+  for (const [name, server] of Object.entries(servers)) {
+    const source = sources[`servers.${name}`];
+    if (server.kind !== 'url' || source?.from !== 'project') continue;
+    const { ca, cert, key } = server.tls;
+    for (const file of [...Object.values(server.headerFiles), ca, cert, key]) {
+      if (file === undefined || !leadsOut(root, file)) continue;
+      issues.push({
+        code: 'CG_CONFIG_BAD_VALUE',
+        message: `${file}, which servers.${name} names, is a link that leads out of the project.`,
+        remedy: 'Name the file where it lies: callgate trust shows that.',
+        ...(source.place === undefined ? {} : { place: source.place }),
+      });
+    }
   }
 }
 

@@ -117,6 +117,17 @@ export function isInside(root: string, path: string): boolean {
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
+/** Whether a path that stands in the project leads out of it by a link; what is not there leads nowhere. */
+export function leadsOut(root: string, path: string): boolean {
+  const way = relative(root, path);
+  if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) return false;
+  try {
+    return !isInside(root, path);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+  }
+}
+
 function readNamed(root: string, path: string, maxBytes?: number): NamedFile | undefined {
   const file = readTextFile(path, maxBytes);
   return file === undefined ? undefined : { ...file, name: nameIn(root, path) };

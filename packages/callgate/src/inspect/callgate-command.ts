@@ -33,7 +33,7 @@ const READ_ONLY_PAIRS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 ]);
 /** Subcommands that make a nameless `dist/cli.js` recognisable. */
 const CHANGING = new Set(
-  'run init trust policy audit approve deny release connect disconnect config keys key pin unpin daemon serve hook budget kill unlock import'.split(
+  'run init trust policy audit approve deny release connect disconnect config keys key pin unpin daemon serve servers hook budget kill unlock import'.split(
     ' ',
   ),
 );
