@@ -139,9 +139,9 @@ class Server {
   #known(way: Way, era: Era, principal: Principal): OpenLink | undefined {
     const speaks = this.#speaks;
     if (this.#o.mono() - speaks.at > REMEMBERED_US) return undefined;
-    if (speaks[era] === true) return way.open(era);
+    if (speaks[era] === true) return way.open(era, principal.id);
     if (era === 'modern' && speaks.modern === false) return this.#asModern(way, principal);
-    if (era === 'legacy' && speaks.legacy === false) return this.#asLegacy(way);
+    if (era === 'legacy' && speaks.legacy === false) return this.#asLegacy(way, principal);
     return undefined;
   }
 
@@ -152,13 +152,18 @@ class Server {
     // Most servers are legacy ones: the client's own `initialize` tells, and costs nothing when it works.
     if (era === 'legacy')
       return (events) =>
-        legacyFirst(way.open('legacy'), (worked) => this.#afterLegacy(way, worked), events, this.#o.scan);
+        legacyFirst(
+          way.open('legacy', principal.id),
+          (worked) => this.#afterLegacy(way, worked, principal),
+          events,
+          this.#o.scan,
+        );
     await this.#probe(way);
     return this.#known(way, era, principal) ?? this.#asModern(way, principal);
   }
 
   /** What the answer to an `initialize` has shown. @returns what to go on with instead; undefined when there is nothing */
-  async #afterLegacy(way: Way, worked: boolean): Promise<OpenLink | undefined> {
+  async #afterLegacy(way: Way, worked: boolean, principal: Principal): Promise<OpenLink | undefined> {
     if (worked) {
       this.#learned({ legacy: true });
       return undefined;
@@ -166,7 +171,7 @@ class Server {
     await this.#probe(way);
     if (this.#speaks.modern !== true) return undefined;
     this.#learned({ legacy: false });
-    return this.#asLegacy(way);
+    return this.#asLegacy(way, principal);
   }
 
   /** Asks the server, on a link of its own, whether it speaks the newer protocol. */
@@ -202,7 +207,7 @@ class Server {
         {
           server: this.#name,
           principal: principal.id,
-          openLegacy: way.open('legacy'),
+          openLegacy: way.open('legacy', principal.id),
           correlates: way.correlates,
           seal: this.#seal,
           client: this.#client,
@@ -214,11 +219,11 @@ class Server {
       );
   }
 
-  #asLegacy(way: Way): OpenLink {
+  #asLegacy(way: Way, principal: Principal): OpenLink {
     return (events) =>
       asLegacy(
         {
-          open: way.open('modern'),
+          open: way.open('modern', principal.id),
           client: this.#client,
           clock: systemClock,
           random: (n) => randomBytes(n),

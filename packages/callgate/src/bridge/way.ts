@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ServerConfig, UrlServer } from '../config/index.ts';
 import { CallgateError, messageOf } from '../model/error.ts';
 import type { OpenLink } from '../upstreams/link.ts';
+import type { ProcessUpstream } from '../upstreams/process.ts';
 import { stdioLink } from '../upstreams/stdio-link.ts';
 import { Supervisor, type Supervised } from '../upstreams/supervisor.ts';
 import type { Era } from './exchange.ts';
@@ -10,6 +11,8 @@ export interface WayOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly maxMessageBytes: number;
+  /** Several principals are served: none may have more than half of a server's processes. */
+  readonly isShared?: boolean;
   /** A monotonic clock in microseconds. */
   mono(): number;
 }
@@ -18,8 +21,8 @@ export interface WayOptions {
 export interface Way {
   /** Whether what a server asks comes with the request it belongs to, as over HTTP. */
   readonly correlates: boolean;
-  /** A link of its own, in this era. */
-  open(era: Era): OpenLink;
+  /** A link of its own, in this era. @param principal whose it is; nobody's is Callgate's own */
+  open(era: Era, principal?: string): OpenLink;
   readonly state: Supervised;
   close(): Promise<void>;
 }
@@ -42,14 +45,54 @@ function processWay(server: Extract<ServerConfig, { kind: 'command' }>, options:
     mono: () => options.mono(),
   });
   const { maxMessageBytes } = options;
+  const most = options.isShared === true ? Math.ceil(server.maxProcesses / 2) : server.maxProcesses;
+  const shares = new Shares(most);
   return {
     correlates: false,
-    open: () => (events) => stdioLink({ start: () => supervisor.start(), maxMessageBytes }, events),
+    open: (_era, principal) => (events) =>
+      stdioLink({ start: () => shares.take(principal, () => supervisor.start()), maxMessageBytes }, events),
     get state() {
       return supervisor.state;
     },
     close: () => supervisor.close(),
   };
+}
+
+/** How many processes each principal has. */
+class Shares {
+  readonly #most: number;
+  readonly #taken = new Map<string, number>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  async take(principal: string | undefined, start: () => Promise<ProcessUpstream>): Promise<ProcessUpstream> {
+    if (principal === undefined) return start();
+    const taken = this.#taken.get(principal) ?? 0;
+    if (taken >= this.#most) throw tooMany(this.#most);
+    this.#taken.set(principal, taken + 1);
+    try {
+      const upstream = await start();
+      void upstream.ended.then(() => this.#giveBack(principal));
+      return upstream;
+    } catch (error) {
+      this.#giveBack(principal);
+      throw error;
+    }
+  }
+
+  #giveBack(principal: string): void {
+    const left = (this.#taken.get(principal) ?? 1) - 1;
+    if (left > 0) this.#taken.set(principal, left);
+    else this.#taken.delete(principal);
+  }
+}
+
+function tooMany(most: number): CallgateError {
+  return new CallgateError('CG_UPSTREAM_BUSY', `${most} of its processes run for you, and no more may.`, {
+    remedy: 'Try again later, or raise maxProcesses of the server in callgate.yaml.',
+  });
 }
 
 async function urlWay(name: string, server: UrlServer, options: WayOptions): Promise<Way> {

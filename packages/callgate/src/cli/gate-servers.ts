@@ -52,6 +52,7 @@ export function gateServers(
     env,
     cwd: config.cwd,
     maxMessageBytes: config.limits.messageBytes,
+    isShared: config.serve.auth === 'anonymous',
     scan: config.limits,
     version: VERSION,
     mono: microseconds,
