@@ -2,7 +2,7 @@ import type { Principal } from '../../model/principal.ts';
 import type { HttpLimits } from './options.ts';
 
 /** What one principal has going at the door. */
-export interface Visitor {
+export interface Usage {
   readonly key: string;
   requests: number;
   sessions: number;
@@ -12,7 +12,7 @@ export interface Visitor {
   /** Bytes of its answers that it has not read. */
   unread: number;
   /** Conversations of modern requests, by server. */
-  shares: number;
+  conversations: number;
 }
 
 /** Why there is no room: this principal's share is used up, or everything is. */
@@ -20,7 +20,7 @@ export type NoRoom = 'principal' | 'all';
 
 /** One request's place; given back once, when it was answered and its response has left. */
 export interface Ticket {
-  readonly visitor: Visitor;
+  readonly usage: Usage;
   kind: 'request' | 'stream' | 'none';
   /** Bytes of its body, until it was answered. */
   held: number;
@@ -45,7 +45,7 @@ export function keyOf(principal: Principal): string {
 /** Counts what is going on, so that nobody takes more than a share. */
 export class Admission {
   readonly #limits: HttpLimits;
-  readonly #visitors = new Map<string, Visitor>();
+  readonly #usages = new Map<string, Usage>();
   #requests = 0;
   #sessions = 0;
   #uploading = 0;
@@ -56,62 +56,62 @@ export class Admission {
   }
 
   /** Principals that have something going. */
-  get visitors(): number {
-    return this.#visitors.size;
+  get principals(): number {
+    return this.#usages.size;
   }
 
   get sessions(): number {
     return this.#sessions;
   }
 
-  visitorOf(principal: Principal): Visitor {
+  usageOf(principal: Principal): Usage {
     const key = keyOf(principal);
-    const known = this.#visitors.get(key);
+    const known = this.#usages.get(key);
     if (known !== undefined) return known;
-    const visitor: Visitor = { key, requests: 0, sessions: 0, streams: 0, uploading: 0, unread: 0, shares: 0 };
-    this.#visitors.set(key, visitor);
-    return visitor;
+    const usage: Usage = { key, requests: 0, sessions: 0, streams: 0, uploading: 0, unread: 0, conversations: 0 };
+    this.#usages.set(key, usage);
+    return usage;
   }
 
-  enter(visitor: Visitor): Ticket | NoRoom {
-    if (this.#requests >= this.#limits.inFlight) return this.#without(visitor, 'all');
-    if (visitor.requests >= this.#limits.inFlightPerPrincipal) return 'principal';
+  enter(usage: Usage): Ticket | NoRoom {
+    if (this.#requests >= this.#limits.inFlight) return this.#without(usage, 'all');
+    if (usage.requests >= this.#limits.inFlightPerPrincipal) return 'principal';
     this.#requests++;
-    visitor.requests++;
-    return { visitor, kind: 'request', held: 0, unread: 0, isAnswered: true, isClosed: false };
+    usage.requests++;
+    return { usage, kind: 'request', held: 0, unread: 0, isAnswered: true, isClosed: false };
   }
 
   /** The request is a stream that stays open. Changes nothing when there is no room for it. */
   asStream(ticket: Ticket): NoRoom | undefined {
-    const { visitor } = ticket;
-    if (visitor.streams >= this.#limits.streamsPerPrincipal) return 'principal';
+    const { usage } = ticket;
+    if (usage.streams >= this.#limits.streamsPerPrincipal) return 'principal';
     if (ticket.kind === 'request') {
       this.#requests--;
-      visitor.requests--;
+      usage.requests--;
     }
     ticket.kind = 'stream';
-    visitor.streams++;
+    usage.streams++;
     return undefined;
   }
 
   /** Makes room for so many bytes more of a request's body; false when there is none. */
   hold(ticket: Ticket, bytes: number): boolean {
-    const { visitor } = ticket;
+    const { usage } = ticket;
     const most = this.#limits.uploadBytes;
-    if (this.#uploading + bytes > most || visitor.uploading + bytes > most / 2) return false;
+    if (this.#uploading + bytes > most || usage.uploading + bytes > most / 2) return false;
     this.#uploading += bytes;
-    visitor.uploading += bytes;
+    usage.uploading += bytes;
     ticket.held += bytes;
     return true;
   }
 
   /** Makes room for an answer that its client may never read; false when there is none. */
   keep(ticket: Ticket, bytes: number): boolean {
-    const { visitor } = ticket;
+    const { usage } = ticket;
     const most = this.#limits.unreadBytes;
-    if (this.#unread + bytes > most || visitor.unread + bytes > most / 2) return false;
+    if (this.#unread + bytes > most || usage.unread + bytes > most / 2) return false;
     this.#unread += bytes;
-    visitor.unread += bytes;
+    usage.unread += bytes;
     ticket.unread += bytes;
     return true;
   }
@@ -120,41 +120,41 @@ export class Admission {
   settle(ticket: Ticket): void {
     if (!ticket.isAnswered || !ticket.isClosed || ticket.kind === 'none') return;
     this.#uploading -= ticket.held;
-    ticket.visitor.uploading -= ticket.held;
+    ticket.usage.uploading -= ticket.held;
     this.#unread -= ticket.unread;
-    ticket.visitor.unread -= ticket.unread;
+    ticket.usage.unread -= ticket.unread;
     ticket.held = ticket.unread = 0;
     if (ticket.kind === 'request') {
       this.#requests--;
-      ticket.visitor.requests--;
-    } else ticket.visitor.streams--;
+      ticket.usage.requests--;
+    } else ticket.usage.streams--;
     ticket.kind = 'none';
-    this.forget(ticket.visitor);
+    this.forget(ticket.usage);
   }
 
-  openSession(visitor: Visitor): NoRoom | undefined {
+  openSession(usage: Usage): NoRoom | undefined {
     if (this.#sessions >= this.#limits.sessions) return 'all';
-    if (visitor.sessions >= this.#limits.sessionsPerPrincipal) return 'principal';
+    if (usage.sessions >= this.#limits.sessionsPerPrincipal) return 'principal';
     this.#sessions++;
-    visitor.sessions++;
+    usage.sessions++;
     return undefined;
   }
 
-  closeSession(visitor: Visitor): void {
+  closeSession(usage: Usage): void {
     this.#sessions--;
-    visitor.sessions--;
-    this.forget(visitor);
+    usage.sessions--;
+    this.forget(usage);
   }
 
   /** Lets go of a principal who has nothing going. */
-  forget(visitor: Visitor): void {
-    if (visitor.requests === 0 && visitor.sessions === 0 && visitor.streams === 0 && visitor.shares === 0) {
-      if (this.#visitors.get(visitor.key) === visitor) this.#visitors.delete(visitor.key);
+  forget(usage: Usage): void {
+    if (usage.requests === 0 && usage.sessions === 0 && usage.streams === 0 && usage.conversations === 0) {
+      if (this.#usages.get(usage.key) === usage) this.#usages.delete(usage.key);
     }
   }
 
-  #without(visitor: Visitor, why: NoRoom): NoRoom {
-    this.forget(visitor);
+  #without(usage: Usage, why: NoRoom): NoRoom {
+    this.forget(usage);
     return why;
   }
 }

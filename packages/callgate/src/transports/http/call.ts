@@ -7,7 +7,7 @@ import { errorAnswer } from '../../protocol/refusal.ts';
 import { numbered, type Original, originalOf } from '../../protocol/renumber.ts';
 import type { Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
-import type { Admission, Ticket, Visitor } from './admission.ts';
+import type { Admission, Ticket, Usage } from './admission.ts';
 import { EventStream } from './event-stream.ts';
 import type { HttpLimits } from './options.ts';
 import { type Reply, sendJson, sendRefusal } from './reply.ts';
@@ -15,7 +15,7 @@ import { type Reply, sendJson, sendRefusal } from './reply.ts';
 const LEAST_BYTES = 64 << 10;
 
 /** What one of many may hold, so that all of them together stay within bounds. */
-export function shareOf({ limits }: Hall, most: number, of: number): number {
+export function shareOf({ limits }: DoorContext, most: number, of: number): number {
   return Math.min(most, Math.max(LEAST_BYTES, limits.sharedBytes / Math.max(1, of)));
 }
 
@@ -24,7 +24,7 @@ export function pooled(length: number): Uint8Array {
 }
 
 /** What the parts of one front door share. */
-export interface Hall {
+export interface DoorContext {
   readonly limits: HttpLimits;
   readonly admission: Admission;
   /** Reads what servers say; another than the one that reads clients, which may be in use meanwhile. */
@@ -61,8 +61,8 @@ export interface Call {
  * ids back.
  */
 export abstract class Client {
-  readonly hall: Hall;
-  readonly visitor: Visitor;
+  readonly context: DoorContext;
+  readonly usage: Usage;
   readonly server: string | undefined;
   readonly calls = new Map<number, Call>();
   /** Set right after it was opened. */
@@ -71,11 +71,11 @@ export abstract class Client {
   lastUsed: number;
   #lastNumber = 0;
 
-  constructor(hall: Hall, visitor: Visitor, server: string | undefined) {
-    this.hall = hall;
-    this.visitor = visitor;
+  constructor(context: DoorContext, usage: Usage, server: string | undefined) {
+    this.context = context;
+    this.usage = usage;
     this.server = server;
-    this.lastUsed = hall.mono();
+    this.lastUsed = context.mono();
   }
 
   /** Opens a request and sends it on; the scanner holds it. */
@@ -87,7 +87,7 @@ export abstract class Client {
       method: message.method as string,
       original: originalOf(tape, message),
       ticket,
-      since: this.hall.mono(),
+      since: this.context.mono(),
       reply,
       stream: undefined,
       sequence: 0,
@@ -95,7 +95,7 @@ export abstract class Client {
     this.lastUsed = call.since;
     ticket.isAnswered = false;
     this.calls.set(call.number, call);
-    if (reply !== undefined) this.hall.waiting.add(call);
+    if (reply !== undefined) this.context.waiting.add(call);
     const bytes = numbered(tape, message, start, end, call.number, pooled);
     this.exchange?.receive(bytes, 0, bytes.length);
     return call;
@@ -103,11 +103,11 @@ export abstract class Client {
 
   /** Nothing else will come of a request. */
   finish(call: Call): void {
-    this.lastUsed = this.hall.mono();
+    this.lastUsed = this.context.mono();
     this.calls.delete(call.number);
-    this.hall.waiting.delete(call);
+    this.context.waiting.delete(call);
     call.ticket.isAnswered = true;
-    this.hall.admission.settle(call.ticket);
+    this.context.admission.settle(call.ticket);
   }
 
   /** The exchange has ended by itself, or is ended with this. Open requests are answered. */
@@ -125,27 +125,27 @@ export abstract class Client {
   close(): void {
     this.ended('was closed');
     const closing = Promise.resolve(this.exchange?.close()).catch((error: unknown) => {
-      this.hall.warn(`A conversation did not close: ${String(error)}`);
+      this.context.warn(`A conversation did not close: ${String(error)}`);
     });
-    this.hall.closing.add(closing);
-    void closing.finally(() => this.hall.closing.delete(closing));
+    this.context.closing.add(closing);
+    void closing.finally(() => this.context.closing.delete(closing));
   }
 
   /** Ends the stream of a request with its answer, if there is room for what its client may not read. */
   protected endStream(call: Call, stream: EventStream, frame: Uint8Array): void {
-    stream.end(this.hall.admission.keep(call.ticket, frame.length) ? frame : undefined);
+    stream.end(this.context.admission.keep(call.ticket, frame.length) ? frame : undefined);
   }
 
   /** Answers a request with one JSON text, as `endStream` does. */
   protected sendAnswer(call: Call, reply: Reply, status: number, line: Uint8Array, fields?: readonly string[]): void {
-    if (this.hall.admission.keep(call.ticket, line.length)) return sendJson(reply, status, line, fields);
+    if (this.context.admission.keep(call.ticket, line.length)) return sendJson(reply, status, line, fields);
     const message = 'The answer was dropped: too much that was answered has not been read.';
     sendRefusal(reply, { status: 503, code: TOO_MANY_IN_FLIGHT, message, idText: decodeUtf8(call.original.id) });
   }
 
   /** An answer that does not carry the number it was said to: a defect of ours, which no client may hang on. */
   protected unreadable(call: Call): void {
-    this.hall.warn('An answer did not carry the id it was said to; its client was given an error.');
+    this.context.warn('An answer did not carry the id it was said to; its client was given an error.');
     const line = errorAnswer(
       decodeUtf8(call.original.id),
       INTERNAL_ERROR,
@@ -156,11 +156,16 @@ export abstract class Client {
 
   /** Begins the event stream of a request, whose response has no head yet. */
   openStream(reply: ServerResponse, fields: readonly string[]): EventStream {
-    const { hall } = this;
-    const { bufferedBytes } = hall.limits;
-    const stream = new EventStream(reply, () => shareOf(hall, bufferedBytes, hall.streams.size), hall.mono(), fields);
-    hall.streams.add(stream);
-    reply.once('close', () => hall.streams.delete(stream));
+    const { context } = this;
+    const { bufferedBytes } = context.limits;
+    const stream = new EventStream(
+      reply,
+      () => shareOf(context, bufferedBytes, context.streams.size),
+      context.mono(),
+      fields,
+    );
+    context.streams.add(stream);
+    reply.once('close', () => context.streams.delete(stream));
     return stream;
   }
 

@@ -8,11 +8,11 @@ import { type Message, readMessage, type Refusal } from '../../protocol/message.
 import { cancelOf } from '../../protocol/renumber.ts';
 import { Scanner } from '../../protocol/scan.ts';
 import { decodeUtf8 } from '../../protocol/splice.ts';
-import { Admission, type Ticket, type Visitor } from './admission.ts';
-import type { Call, Client, Hall } from './call.ts';
+import { Admission, type Ticket, type Usage } from './admission.ts';
+import type { Call, Client, DoorContext } from './call.ts';
 import { eraOf, initializeMisfitOf, isKnownLegacy, isModern, type Misfit, misfitOf, mismatch } from './envelope.ts';
 import { blankLineEnds } from './event-stream.ts';
-import { Guests } from './guests.ts';
+import { Clients } from './clients.ts';
 import { type Guard, makeGuard, PREFLIGHT } from './guard.ts';
 import { accepted, type Head, readHead } from './head.ts';
 import type { LegacySession } from './legacy-session.ts';
@@ -29,7 +29,7 @@ const SWEEP_MS = 1000;
 /** What is going on at a door. */
 export interface Load {
   readonly sessions: number;
-  readonly shares: number;
+  readonly conversations: number;
   readonly streams: number;
   readonly principals: number;
 }
@@ -40,7 +40,7 @@ interface Arrival {
   readonly head: Head;
   readonly server: string | undefined;
   readonly principal: Principal;
-  readonly visitor: Visitor;
+  readonly usage: Usage;
   readonly ticket: Ticket;
   /** Of a POST to /messages. */
   sse: SseSession | undefined;
@@ -53,8 +53,8 @@ export class Door {
   readonly #options: HttpOptions;
   readonly #guard: Guard;
   readonly #scanner: Scanner;
-  readonly #hall: Hall;
-  readonly #guests: Guests;
+  readonly #context: DoorContext;
+  readonly #clients: Clients;
   readonly #sweep: NodeJS.Timeout;
   #isClosing = false;
 
@@ -64,7 +64,7 @@ export class Door {
     const { depth, keys } = this.limits;
     this.#guard = makeGuard(options.host, options.allowedHosts, options.allowedOrigins);
     this.#scanner = new Scanner({ depth, keys });
-    this.#hall = {
+    this.#context = {
       limits: this.limits,
       admission: new Admission(this.limits),
       scanner: new Scanner({ depth: 1000, keys: 0x400000 }),
@@ -74,15 +74,15 @@ export class Door {
       mono: () => options.mono?.() ?? performance.now(),
       warn: (message) => options.warn(message),
     };
-    this.#guests = new Guests(this.#hall, (opening) => options.open(opening));
+    this.#clients = new Clients(this.#context, (opening) => options.open(opening));
     this.#sweep = setInterval(() => this.#tend(), SWEEP_MS);
     this.#sweep.unref();
   }
 
   load(): Load {
-    const { streams, admission } = this.#hall;
-    const { sessions, shares } = this.#guests;
-    return { sessions, shares, streams: streams.size, principals: admission.visitors };
+    const { streams, admission } = this.#context;
+    const { sessions, conversations } = this.#clients;
+    return { sessions, conversations, streams: streams.size, principals: admission.principals };
   }
 
   /** Takes one request. What it holds is checked from the outside in, and nothing of the body is read before it is known who asks. */
@@ -120,15 +120,15 @@ export class Door {
       remoteAddress: request.socket.remoteAddress,
     });
     if ('status' in principal) return challenged(reply, principal);
-    const visitor = this.#hall.admission.visitorOf(principal);
-    const ticket = this.#hall.admission.enter(visitor);
+    const usage = this.#context.admission.usageOf(principal);
+    const ticket = this.#context.admission.enter(usage);
     if (typeof ticket === 'string') return full(reply, ticket);
     const arrival: Arrival = {
       reply,
       head,
       server: route.server,
       principal,
-      visitor,
+      usage,
       ticket,
       sse: undefined,
       call: undefined,
@@ -159,11 +159,11 @@ export class Door {
         this.#options.warn(`A request could not be taken back: ${messageOf(error)}`);
       }
     }
-    this.#hall.admission.settle(ticket);
+    this.#context.admission.settle(ticket);
   }
 
   #post(request: IncomingMessage, arrival: Arrival): void {
-    const { admission } = this.#hall;
+    const { admission } = this.#context;
     const { reply, head, ticket, sse } = arrival;
     const hold = (bytes: number): boolean => admission.hold(ticket, bytes);
     readBody(request, reply, head, this.limits.bodyBytes, sse === undefined, hold, (body) => {
@@ -187,14 +187,14 @@ export class Door {
       if (misfit !== undefined) return this.#malformed(arrival, misfit);
       // Hanging up cancels; a note could only mean one of many that share an id.
       if (message.cancelled !== undefined) return sendNothing(reply, 202);
-      const client = this.#guests.share(arrival) ?? this.#guests.openShare(arrival);
+      const client = this.#clients.modern(arrival) ?? this.#clients.openModern(arrival);
       if (client === undefined) return noServer(reply);
       if (message.kind !== 'request') return this.#forward(client, arrival, body);
       const problem = client.paramHeaders.problem(this.#scanner, message, head);
       if (problem !== undefined) return this.#malformed(arrival, mismatch(this.#scanner, message, problem));
       if (client.exchange?.isFull === true) return full(reply, 'all', this.#idText(message.idStart, message.idEnd));
       if (message.method === 'subscriptions/listen') {
-        const noRoom = this.#hall.admission.asStream(arrival.ticket);
+        const noRoom = this.#context.admission.asStream(arrival.ticket);
         if (noRoom !== undefined) return full(reply, noRoom, this.#idText(message.idStart, message.idEnd));
       }
       arrival.call = client.begin(reply, arrival.ticket, this.#scanner, message, 0, body.length);
@@ -203,7 +203,7 @@ export class Door {
     if (message.method === 'initialize' && message.kind === 'request') {
       const misfit = initializeMisfitOf(this.#scanner, message, head);
       if (misfit !== undefined) return this.#malformed(arrival, misfit);
-      const session = this.#guests.openSession(arrival);
+      const session = this.#clients.openSession(arrival);
       if (typeof session === 'string') return full(reply, session, this.#idText(message.idStart, message.idEnd));
       if (session === undefined) return noServer(reply);
       arrival.call = session.begin(reply, arrival.ticket, this.#scanner, message, 0, body.length);
@@ -236,7 +236,7 @@ export class Door {
 
   #forward(client: Client, arrival: Arrival, bytes: Uint8Array): void {
     if (client.exchange?.isFull === true) return full(arrival.reply, 'all');
-    client.lastUsed = this.#hall.mono();
+    client.lastUsed = this.#context.mono();
     client.exchange?.receive(bytes, 0, bytes.length);
     sendNothing(arrival.reply, 202);
   }
@@ -244,7 +244,7 @@ export class Door {
   #malformed(arrival: Arrival, refusal: Refusal | Misfit): void {
     const { reply, head } = arrival;
     const { idText, code, message } = refusal;
-    const client = arrival.sse ?? this.#guests.session(head.session, arrival) ?? this.#guests.share(arrival);
+    const client = arrival.sse ?? this.#clients.session(head.session, arrival) ?? this.#clients.modern(arrival);
     client?.exchange?.malformed(refusal);
     const data = 'data' in refusal && refusal.data !== undefined ? { data: refusal.data } : {};
     sendRefusal(reply, { status: 400, code, message, idText, ...data });
@@ -256,7 +256,7 @@ export class Door {
     if (!accepted(head.accept ?? '*/*').stream) return refuse(reply, 406, 'Accept must allow text/event-stream.');
     const session = this.#sessionOf(arrival);
     if (session === undefined) return;
-    const noRoom = this.#hall.admission.asStream(ticket);
+    const noRoom = this.#context.admission.asStream(ticket);
     if (noRoom !== undefined) return full(reply, noRoom);
     const outcome = session.attach(reply, head.lastEventId);
     if (outcome === 'taken') return refuse(reply, 409, 'This session has a stream already.');
@@ -274,9 +274,9 @@ export class Door {
   #getSse(arrival: Arrival): void {
     const { reply, head, ticket } = arrival;
     if (!accepted(head.accept ?? '*/*').stream) return refuse(reply, 406, 'Accept must allow text/event-stream.');
-    const noRoom = this.#hall.admission.asStream(ticket);
+    const noRoom = this.#context.admission.asStream(ticket);
     if (noRoom !== undefined) return full(reply, noRoom);
-    const opened = this.#guests.openSse(arrival);
+    const opened = this.#clients.openSse(arrival);
     if (typeof opened === 'string') return full(reply, opened);
     if (opened === undefined) return noServer(reply);
     reply.once('close', () => opened.session.close());
@@ -286,7 +286,7 @@ export class Door {
   #postSse(request: IncomingMessage, arrival: Arrival): void {
     if (request.method !== 'POST') return notAllowed(arrival.reply, 'POST');
     const id = new URLSearchParams((request.url ?? '').slice('/messages'.length)).get('sessionId');
-    const session = this.#guests.sseSession(id, arrival.visitor);
+    const session = this.#clients.sseSession(id, arrival.usage);
     if (session === undefined) {
       return refuse(arrival.reply, 404, 'There is no such session; open /sse first.', true);
     }
@@ -301,7 +301,7 @@ export class Door {
       refuse(reply, 400, 'The field Mcp-Session-Id is missing; begin with initialize.');
       return undefined;
     }
-    const session = this.#guests.session(head.session, arrival);
+    const session = this.#clients.session(head.session, arrival);
     if (session === undefined) {
       refuse(reply, 404, 'There is no such session; begin with initialize.');
       return undefined;
@@ -323,25 +323,25 @@ export class Door {
 
   /** Once a second for all: keep-alives, requests that wait for long, and what nobody uses any more. */
   #tend(): void {
-    const now = this.#hall.mono();
+    const now = this.#context.mono();
     const { streamAfterMs, keepAliveMs, sessionIdleMs } = this.limits;
-    for (const call of this.#hall.waiting) {
+    for (const call of this.#context.waiting) {
       if (now - call.since < streamAfterMs) break;
       call.client.linger(call);
     }
-    for (const stream of this.#hall.streams) {
-      if (!stream.isOpen) this.#hall.streams.delete(stream);
+    for (const stream of this.#context.streams) {
+      if (!stream.isOpen) this.#context.streams.delete(stream);
       else if (now - stream.lastWrite >= keepAliveMs) stream.keepAlive(now);
     }
-    this.#guests.endIdle(now - sessionIdleMs);
+    this.#clients.endIdle(now - sessionIdleMs);
   }
 
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#sweep);
-    this.#guests.close();
-    for (const stream of this.#hall.streams) stream.end();
-    await Promise.all(this.#hall.closing);
+    this.#clients.close();
+    for (const stream of this.#context.streams) stream.end();
+    await Promise.all(this.#context.closing);
   }
 
   #idText(start: number, end: number): string {

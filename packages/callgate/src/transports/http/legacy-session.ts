@@ -3,8 +3,8 @@ import type { Id } from '../../protocol/correlate.ts';
 import { textMember } from '../../protocol/members.ts';
 import { readMessage } from '../../protocol/message.ts';
 import { errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.ts';
-import type { Visitor } from './admission.ts';
-import { type Call, type Hall, pooled, shareOf } from './call.ts';
+import type { Usage } from './admission.ts';
+import { type Call, type DoorContext, pooled, shareOf } from './call.ts';
 import { eventId, EventStore, parseEventId } from './event-store.ts';
 import { type EventStream, frameOf, primingFrame } from './event-stream.ts';
 import type { Reply } from './reply.ts';
@@ -31,17 +31,17 @@ export class LegacySession extends SessionClient implements ClientEnd {
   revision: string | undefined;
 
   constructor(
-    hall: Hall,
-    visitor: Visitor,
+    context: DoorContext,
+    usage: Usage,
     server: string | undefined,
     id: string,
     gone: (session: LegacySession) => void,
   ) {
-    super(hall, visitor, server);
+    super(context, usage, server);
     this.id = id;
     this.#gone = gone;
-    const { keptEvents, keptBytes } = hall.limits;
-    this.#kept = new EventStore(keptEvents, () => shareOf(hall, keptBytes, hall.admission.sessions));
+    const { keptEvents, keptBytes } = context.limits;
+    this.#kept = new EventStore(keptEvents, () => shareOf(context, keptBytes, context.admission.sessions));
   }
 
   /** Whether it may be ended for nobody uses it. */
@@ -53,7 +53,7 @@ export class LegacySession extends SessionClient implements ClientEnd {
   }
 
   message(line: Uint8Array, answers: Id | undefined, about: Id | undefined): void {
-    const { scanner } = this.hall;
+    const { scanner } = this.context;
     if (answers !== undefined) {
       const call = this.calls.get(answers as number);
       if (call === undefined) return;
@@ -76,14 +76,14 @@ export class LegacySession extends SessionClient implements ClientEnd {
 
   hungUp(call: Call): void {
     call.reply = undefined;
-    this.hall.waiting.delete(call);
+    this.context.waiting.delete(call);
     // Nobody knows the id of the session it would have opened.
     if (call.method === 'initialize' && call.stream === undefined) this.close();
   }
 
   /** Takes a GET for what is nobody's answer, or, with the id of an event, for what came after it. */
   attach(reply: Reply, lastEventId: string | undefined): 'attached' | 'taken' | 'unknown' {
-    this.lastUsed = this.hall.mono();
+    this.lastUsed = this.context.mono();
     const place = lastEventId === undefined ? { stream: STANDALONE, sequence: this.#sent } : parseEventId(lastEventId);
     if (place === undefined) return 'unknown';
     if (place.stream !== STANDALONE) return this.#resume(reply, place.stream, place.sequence);
@@ -122,7 +122,7 @@ export class LegacySession extends SessionClient implements ClientEnd {
   #event(call: Call, line: Uint8Array): boolean {
     const stream = this.#streamOf(call);
     if (stream === undefined) return false;
-    stream.send(this.#frame(call, line), this.hall.mono());
+    stream.send(this.#frame(call, line), this.context.mono());
     return true;
   }
 
@@ -130,7 +130,7 @@ export class LegacySession extends SessionClient implements ClientEnd {
     const frame = frameOf(line, eventId(STANDALONE, ++this.#made));
     this.#kept.keep(STANDALONE, this.#made, frame);
     if (this.#standalone?.isOpen !== true) return;
-    this.#standalone.send(frame, this.hall.mono());
+    this.#standalone.send(frame, this.context.mono());
     this.#sent = this.#made;
   }
 
@@ -150,7 +150,7 @@ export class LegacySession extends SessionClient implements ClientEnd {
 
   #streamOf(call: Call): EventStream | undefined {
     if (call.stream !== undefined || call.reply === undefined) return call.stream;
-    this.hall.waiting.delete(call);
+    this.context.waiting.delete(call);
     const { extra } = call.reply;
     const fields = call.method === 'initialize' ? ['Mcp-Session-Id', this.id, ...extra] : extra;
     call.stream = this.openStream(call.reply, fields);
@@ -160,7 +160,7 @@ export class LegacySession extends SessionClient implements ClientEnd {
 
   #prime(stream: EventStream, number: number, sequence: number): void {
     if (this.revision === undefined || this.revision < PRIMED_SINCE) return;
-    stream.send(primingFrame(eventId(number, sequence), this.hall.limits.retryMs), this.hall.mono());
+    stream.send(primingFrame(eventId(number, sequence), this.context.limits.retryMs), this.context.mono());
   }
 
   #resume(reply: Reply, number: number, sequence: number): 'attached' | 'taken' | 'unknown' {
@@ -177,12 +177,12 @@ export class LegacySession extends SessionClient implements ClientEnd {
 
   #replay(stream: EventStream, number: number, sequence: number): void {
     this.#prime(stream, number, sequence);
-    for (const frame of this.#kept.after(number, sequence)) stream.send(frame, this.hall.mono());
+    for (const frame of this.#kept.after(number, sequence)) stream.send(frame, this.context.mono());
     stream.begin();
   }
 
   #agree(line: Uint8Array): void {
-    const { scanner } = this.hall;
+    const { scanner } = this.context;
     const message = readMessage(scanner, line, 0, line.length);
     if ('refused' in message) return;
     this.revision = textMember(scanner, message.result, 'protocolVersion') ?? this.revision;

@@ -143,7 +143,7 @@ it('leaves nothing of ten thousand sessions', async () => {
   expect(at.exchanges.filter((exchange) => exchange.closed)).toHaveLength(10_000);
   agent.destroy();
   await eventually(() => at.door.load().principals === 0, 'the principal is let go');
-  expect(at.door.load()).toEqual({ sessions: 0, shares: 0, streams: 0, principals: 0 });
+  expect(at.door.load()).toEqual({ sessions: 0, conversations: 0, streams: 0, principals: 0 });
 }, 120_000);
 
 it('ends a session whose client hung up before it knew of it', async () => {
@@ -199,7 +199,7 @@ it('closes with everything: streams, sessions, what waits', async () => {
   await stream.ended;
   expect((await waiting).json).toMatchObject({ id: 'w', error: { code: -31004 } });
   expect(at.exchanges.every((exchange) => exchange.closed)).toBe(true);
-  expect(at.door.load()).toEqual({ sessions: 0, shares: 0, streams: 0, principals: 0 });
+  expect(at.door.load()).toEqual({ sessions: 0, conversations: 0, streams: 0, principals: 0 });
 });
 
 it('answers in one piece when what it calls throws', async () => {

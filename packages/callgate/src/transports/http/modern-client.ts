@@ -9,8 +9,8 @@ import {
 } from '../../protocol/codes.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { cancelling, errorCode, restoreAnswer, restoreNote } from '../../protocol/renumber.ts';
-import { type Call, Client, type Hall, pooled } from './call.ts';
-import type { Visitor } from './admission.ts';
+import { type Call, Client, type DoorContext, pooled } from './call.ts';
+import type { Usage } from './admission.ts';
 import { frameOf } from './event-stream.ts';
 import { ParamHeaders } from './param-headers.ts';
 
@@ -22,13 +22,13 @@ export class ModernClient extends Client implements ClientEnd {
   readonly paramHeaders = new ParamHeaders();
   readonly #gone: () => void;
 
-  constructor(hall: Hall, visitor: Visitor, server: string | undefined, gone: () => void) {
-    super(hall, visitor, server);
+  constructor(context: DoorContext, usage: Usage, server: string | undefined, gone: () => void) {
+    super(context, usage, server);
     this.#gone = gone;
   }
 
   message(line: Uint8Array, answers: Id | undefined, about: Id | undefined): void {
-    const { scanner } = this.hall;
+    const { scanner } = this.context;
     if (answers !== undefined) {
       const call = this.calls.get(answers as number);
       if (call === undefined) return;
@@ -77,12 +77,12 @@ export class ModernClient extends Client implements ClientEnd {
   }
 
   #event(call: Call, line: Uint8Array): void {
-    this.#streamOf(call)?.send(frameOf(line, undefined), this.hall.mono());
+    this.#streamOf(call)?.send(frameOf(line, undefined), this.context.mono());
   }
 
   #streamOf(call: Call): Call['stream'] {
     if (call.stream !== undefined || call.reply === undefined) return call.stream;
-    this.hall.waiting.delete(call);
+    this.context.waiting.delete(call);
     call.stream = this.openStream(call.reply, call.reply.extra);
     return call.stream;
   }

@@ -1,8 +1,8 @@
 import type { ClientEnd } from '../../bridge/exchange.ts';
 import type { Id } from '../../protocol/correlate.ts';
 import { restoreAnswer, restoreNote } from '../../protocol/renumber.ts';
-import type { Visitor } from './admission.ts';
-import { type Call, type Hall, pooled } from './call.ts';
+import type { Usage } from './admission.ts';
+import { type Call, type DoorContext, pooled } from './call.ts';
 import { type EventStream, frameOf } from './event-stream.ts';
 import type { Reply } from './reply.ts';
 import { SessionClient } from './session-client.ts';
@@ -12,8 +12,8 @@ export class SseSession extends SessionClient implements ClientEnd {
   readonly #gone: () => void;
   #stream: EventStream | undefined;
 
-  constructor(hall: Hall, visitor: Visitor, server: string | undefined, gone: () => void) {
-    super(hall, visitor, server);
+  constructor(context: DoorContext, usage: Usage, server: string | undefined, gone: () => void) {
+    super(context, usage, server);
     this.#gone = gone;
   }
 
@@ -23,11 +23,11 @@ export class SseSession extends SessionClient implements ClientEnd {
    */
   start(reply: Reply, endpoint: string): void {
     this.#stream = this.openStream(reply, reply.extra);
-    this.#stream.send(Buffer.from(`event: endpoint\ndata: ${endpoint}\n\n`), this.hall.mono());
+    this.#stream.send(Buffer.from(`event: endpoint\ndata: ${endpoint}\n\n`), this.context.mono());
   }
 
   message(line: Uint8Array, answers: Id | undefined): void {
-    const { scanner } = this.hall;
+    const { scanner } = this.context;
     if (answers === undefined) {
       const note = restoreNote(scanner, line, (number) => this.calls.get(number)?.original);
       if (note !== undefined) this.#send(note.line);
@@ -59,6 +59,6 @@ export class SseSession extends SessionClient implements ClientEnd {
   }
 
   #send(line: Uint8Array): void {
-    this.#stream?.send(frameOf(line, undefined), this.hall.mono());
+    this.#stream?.send(frameOf(line, undefined), this.context.mono());
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal } from '../../model/principal.ts';
-import type { NoRoom, Visitor } from './admission.ts';
-import type { Client, Hall } from './call.ts';
+import type { NoRoom, Usage } from './admission.ts';
+import type { Client, DoorContext } from './call.ts';
 import { LegacySession } from './legacy-session.ts';
 import { ModernClient } from './modern-client.ts';
 import type { HttpOptions } from './options.ts';
@@ -9,22 +9,22 @@ import { SseSession } from './sse-session.ts';
 
 /** Whom something is opened for. */
 interface For {
-  readonly visitor: Visitor;
+  readonly usage: Usage;
   readonly server: string | undefined;
   readonly principal: Principal;
 }
 
 /** The clients that have something going, each found by its own principal alone. */
-export class Guests {
-  readonly #hall: Hall;
+export class Clients {
+  readonly #context: DoorContext;
   readonly #open: HttpOptions['open'];
   readonly #sessions = new Map<string, LegacySession>();
   readonly #sseSessions = new Map<string, SseSession>();
   /** Modern conversations: by principal, then by server. */
-  readonly #shares = new Map<string, Map<string | undefined, ModernClient>>();
+  readonly #modern = new Map<string, Map<string | undefined, ModernClient>>();
 
-  constructor(hall: Hall, open: HttpOptions['open']) {
-    this.#hall = hall;
+  constructor(context: DoorContext, open: HttpOptions['open']) {
+    this.#context = context;
     this.#open = open;
   }
 
@@ -32,32 +32,32 @@ export class Guests {
     return this.#sessions.size + this.#sseSessions.size;
   }
 
-  get shares(): number {
+  get conversations(): number {
     let count = 0;
-    for (const byServer of this.#shares.values()) count += byServer.size;
+    for (const byServer of this.#modern.values()) count += byServer.size;
     return count;
   }
 
   /** A session, if it is this principal's and this server's: another's is no other answer than none. */
-  session(id: string | undefined, { visitor, server }: Omit<For, 'principal'>): LegacySession | undefined {
+  session(id: string | undefined, { usage, server }: Omit<For, 'principal'>): LegacySession | undefined {
     const session = id === undefined ? undefined : this.#sessions.get(id);
-    return session?.visitor === visitor && session.server === server && !session.hasEnded ? session : undefined;
+    return session?.usage === usage && session.server === server && !session.hasEnded ? session : undefined;
   }
 
-  sseSession(id: string | null, visitor: Visitor): SseSession | undefined {
+  sseSession(id: string | null, usage: Usage): SseSession | undefined {
     const session = id === null ? undefined : this.#sseSessions.get(id);
-    return session?.visitor === visitor ? session : undefined;
+    return session?.usage === usage ? session : undefined;
   }
 
   /** @returns undefined when there is no such server */
-  openSession({ visitor, server, principal }: For): LegacySession | NoRoom | undefined {
-    const { admission } = this.#hall;
-    const noRoom = admission.openSession(visitor);
+  openSession({ usage, server, principal }: For): LegacySession | NoRoom | undefined {
+    const { admission } = this.#context;
+    const noRoom = admission.openSession(usage);
     if (noRoom !== undefined) return noRoom;
     const id = newSessionId();
-    const session = new LegacySession(this.#hall, visitor, server, id, () => {
+    const session = new LegacySession(this.#context, usage, server, id, () => {
       this.#sessions.delete(id);
-      admission.closeSession(visitor);
+      admission.closeSession(usage);
     });
     this.#openFor(session, principal);
     if (session.exchange === undefined || session.hasEnded) return undefined;
@@ -66,14 +66,14 @@ export class Guests {
   }
 
   /** @returns undefined when there is no such server */
-  openSse({ visitor, server, principal }: For): { id: string; session: SseSession } | NoRoom | undefined {
-    const { admission } = this.#hall;
-    const noRoom = admission.openSession(visitor);
+  openSse({ usage, server, principal }: For): { id: string; session: SseSession } | NoRoom | undefined {
+    const { admission } = this.#context;
+    const noRoom = admission.openSession(usage);
     if (noRoom !== undefined) return noRoom;
     const id = newSessionId();
-    const session = new SseSession(this.#hall, visitor, server, () => {
+    const session = new SseSession(this.#context, usage, server, () => {
       this.#sseSessions.delete(id);
-      admission.closeSession(visitor);
+      admission.closeSession(usage);
     });
     this.#openFor(session, principal);
     if (session.exchange === undefined || session.hasEnded) return undefined;
@@ -82,41 +82,41 @@ export class Guests {
   }
 
   /** What a principal has with a server since 2026-07-28, if anything. */
-  share({ visitor, server }: Omit<For, 'principal'>): ModernClient | undefined {
-    return this.#shares.get(visitor.key)?.get(server);
+  modern({ usage, server }: Omit<For, 'principal'>): ModernClient | undefined {
+    return this.#modern.get(usage.key)?.get(server);
   }
 
   /** @returns undefined when there is no such server */
-  openShare({ visitor, server, principal }: For): ModernClient | undefined {
-    const share = new ModernClient(this.#hall, visitor, server, () => {
-      const all = this.#shares.get(visitor.key);
-      if (all?.get(server) !== share) return;
+  openModern({ usage, server, principal }: For): ModernClient | undefined {
+    const client = new ModernClient(this.#context, usage, server, () => {
+      const all = this.#modern.get(usage.key);
+      if (all?.get(server) !== client) return;
       all.delete(server);
-      if (all.size === 0) this.#shares.delete(visitor.key);
-      visitor.shares--;
-      this.#hall.admission.forget(visitor);
+      if (all.size === 0) this.#modern.delete(usage.key);
+      usage.conversations--;
+      this.#context.admission.forget(usage);
     });
-    const exchange = this.#open({ server, principal, era: 'modern', end: share, session: newName() });
-    if (exchange === undefined || share.hasEnded) return undefined;
-    share.exchange = exchange;
-    visitor.shares++;
-    const all = this.#shares.get(visitor.key) ?? new Map<string | undefined, ModernClient>();
-    this.#shares.set(visitor.key, all);
-    all.set(server, share);
-    return share;
+    const exchange = this.#open({ server, principal, era: 'modern', end: client, session: newName() });
+    if (exchange === undefined || client.hasEnded) return undefined;
+    client.exchange = exchange;
+    usage.conversations++;
+    const all = this.#modern.get(usage.key) ?? new Map<string | undefined, ModernClient>();
+    this.#modern.set(usage.key, all);
+    all.set(server, client);
+    return client;
   }
 
   /** Ends what nobody has used since. A session over HTTP+SSE ends with its stream. */
   endIdle(since: number): void {
     for (const session of this.#sessions.values()) if (session.isIdle(since)) session.close();
-    for (const byServer of this.#shares.values()) {
-      for (const share of byServer.values()) if (share.lastUsed < since && share.calls.size === 0) share.close();
+    for (const byServer of this.#modern.values()) {
+      for (const client of byServer.values()) if (client.lastUsed < since && client.calls.size === 0) client.close();
     }
   }
 
   close(): void {
-    const shares = [...this.#shares.values()].flatMap((byServer) => [...byServer.values()]);
-    const all: Client[] = [...this.#sessions.values(), ...this.#sseSessions.values(), ...shares];
+    const modern = [...this.#modern.values()].flatMap((byServer) => [...byServer.values()]);
+    const all: Client[] = [...this.#sessions.values(), ...this.#sseSessions.values(), ...modern];
     for (const client of all) client.close();
   }
 
