@@ -22,7 +22,7 @@ import { OF_ROUNDS, Rounds, type OpenCall } from './rounds.ts';
 import { Teller } from './teller.ts';
 import { isModernCode, legacyAnswer } from './translate.ts';
 import { UpstreamListen } from './upstream-listen.ts';
-import { LOG_LEVELS, MAY_ASK, PER_HOP } from './wire.ts';
+import { LOG_LEVELS, MAY_ASK, PER_HOP } from './words.ts';
 
 /** Methods of sessions that have no counterpart. */
 const REMOVED: ReadonlySet<string> = new Set(['tasks/get', 'tasks/list', 'tasks/result', 'tasks/cancel']);

@@ -25,7 +25,7 @@ import { discoverResult } from './server-self.ts';
 import { ServerNotes } from './server-notes.ts';
 import { Teller } from './teller.ts';
 import { legacyRequest, modernAnswer } from './translate.ts';
-import { ASKS, LOG_LEVELS, MAY_ASK } from './wire.ts';
+import { ASKS, LOG_LEVELS, MAY_ASK } from './words.ts';
 
 /** Methods of the eras with sessions, and of tasks, which mean something else there. */
 const REMOVED: ReadonlySet<string> = new Set([

@@ -6,7 +6,7 @@ import { CLIENT_CAPABILITIES, LOG_LEVEL, PROTOCOL_VERSION } from '../../protocol
 import { MODERN_REVISION } from '../../protocol/revisions.ts';
 import { textMember } from '../../protocol/members.ts';
 import { CapabilityReader, type ClientCapabilities } from './capabilities.ts';
-import { LOG_LEVELS } from './wire.ts';
+import { LOG_LEVELS } from './words.ts';
 
 /** What a modern request says of the client that sends it. */
 export interface Envelope {

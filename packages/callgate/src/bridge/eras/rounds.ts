@@ -13,7 +13,7 @@ import type { LinkFailure } from '../../upstreams/link.ts';
 import { isUrlMode, lacking, type ClientCapabilities } from './capabilities.ts';
 import type { Clock } from '../clock.ts';
 import type { Teller } from './teller.ts';
-import { ASKS, MAY_ASK } from './wire.ts';
+import { ASKS, MAY_ASK } from './words.ts';
 
 /** A legacy client's open request to a modern server, through all its rounds. */
 export interface OpenCall {

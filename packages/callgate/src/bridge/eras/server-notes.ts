@@ -11,7 +11,7 @@ import type { LegacySession } from './legacy-session.ts';
 import type { Listens } from './listens.ts';
 import type { Parking } from './parking.ts';
 import type { Teller } from './teller.ts';
-import { LOG_LEVELS } from './wire.ts';
+import { LOG_LEVELS } from './words.ts';
 
 export interface ServerNotesOptions {
   readonly tape: Tape;

@@ -9,7 +9,7 @@ import { SERVER_INFO } from '../../protocol/meta-keys.ts';
 import { inOrder, memberEdits, replace, strippedMeta } from '../../protocol/edits.ts';
 import { idText } from '../../protocol/lines.ts';
 import { numberMember, textMember } from '../../protocol/members.ts';
-import { CACHEABLE, MAY_ASK, PER_HOP } from './wire.ts';
+import { CACHEABLE, MAY_ASK, PER_HOP } from './words.ts';
 
 // One message from one era into the other. Each takes what was just read, and gives a buffer of its own; every byte that
 // the other era does not say differently stays as it was.

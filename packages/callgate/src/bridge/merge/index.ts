@@ -1,3 +1,3 @@
 export { mergeServers } from './merge.ts';
 export type { NamedServer } from './names.ts';
-export type { MergedExchange, MergeLimits, MergeLog, MergeOptions, ServerHealth } from './options.ts';
+export type { MergedExchange, MergeLimits, MergeLog, MergeOptions, MemberHealth } from './options.ts';

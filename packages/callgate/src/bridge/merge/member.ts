@@ -9,7 +9,7 @@ import { jsonAt, member } from '../../protocol/tape.ts';
 import { cancelLine, requestLine } from '../../protocol/lines.ts';
 import { textMember } from '../../protocol/members.ts';
 import type { Exchange } from '../exchange.ts';
-import type { MergeOptions, ServerHealth } from './options.ts';
+import type { MergeOptions, MemberHealth } from './options.ts';
 import { paramsText } from './wire.ts';
 
 /** Why a server cannot be asked now. */
@@ -53,7 +53,7 @@ export class Member {
   #exchange: Exchange | undefined;
   /** Of the conversation in hand, among all of this member. */
   generation = 0;
-  state: ServerHealth['state'] = 'idle';
+  state: MemberHealth['state'] = 'idle';
   capabilities: JsonObject | undefined;
   instructions: string | undefined;
   revision: string | undefined;
@@ -228,7 +228,7 @@ export class Member {
     return isExtended || this.has('tasks') === true;
   }
 
-  health(): ServerHealth {
+  health(): MemberHealth {
     return {
       name: this.name,
       state: this.state,

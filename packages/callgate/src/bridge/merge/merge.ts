@@ -18,7 +18,7 @@ import { Lists } from './lists.ts';
 import { Member } from './member.ts';
 import type { Owned } from './names.ts';
 import { CONNECT_MS, DEFAULT_LIMITS } from './options.ts';
-import type { MergedExchange, MergeLimits, MergeOptions, ServerHealth } from './options.ts';
+import type { MergedExchange, MergeLimits, MergeOptions, MemberHealth } from './options.ts';
 import { Owners } from './owners.ts';
 import { Requests, type Held } from './requests.ts';
 import { Standing } from './standing.ts';
@@ -117,7 +117,7 @@ class Merge implements MergedExchange, ListensHost {
     await Promise.allSettled(this.members.map((member) => member.close()));
   }
 
-  servers(): readonly ServerHealth[] {
+  servers(): readonly MemberHealth[] {
     return this.members.map((member) => member.health());
   }
 

@@ -51,8 +51,8 @@ export interface MergeLog {
   warn(message: string): void;
 }
 
-/** What became of one server, for health. */
-export interface ServerHealth {
+/** What became of one server of a merge. */
+export interface MemberHealth {
   readonly name: string;
   /** `idle`: not asked for yet; `ended`: over or never come, and begun again when it is needed. */
   readonly state: 'idle' | 'connecting' | 'ready' | 'ended';
@@ -63,7 +63,7 @@ export interface ServerHealth {
 
 /** Many servers as one, for one client. */
 export interface MergedExchange extends Exchange {
-  servers(): readonly ServerHealth[];
+  servers(): readonly MemberHealth[];
 }
 
 export const DEFAULT_LIMITS: MergeLimits = {
