@@ -51,7 +51,7 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
       isFinal: (call, status) => this.#isLost(call, status),
     });
     const headers = (): HeaderList => this.#sessionHeaders(wire.streamHeaders());
-    this.#standing = new StandingStream(wire, events, headers, () => this.#lost());
+    this.#standing = new StandingStream(wire, events, headers, () => this.#lost(404));
   }
 
   get isFull(): boolean {
@@ -95,7 +95,7 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
   done(answer: HttpAnswer<Uint8Array>, trouble: Trouble | undefined): void {
     this.#aside.delete(answer);
     if (this.#isOver) return;
-    if (answer.status === 404 && this.#session !== undefined) return this.#lost();
+    if (answer.status === 404 && this.#session !== undefined) return this.#lost(404);
     if (answer.subject !== this.#initialized) return;
     this.#initialized = undefined;
     this.#release();
@@ -154,8 +154,11 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
   }
 
   #unfinished(call: Call, answer: HttpAnswer<Call>): boolean {
-    if (!this.#isLost(call, answer.status)) return this.#resume(call, answer);
-    this.#lost();
+    const { status } = answer;
+    // Many servers say 400 to a session they have forgotten; were it kept, none of its calls would be answered any more.
+    const isForgotten = status === 400 && this.#session !== undefined && call.method !== 'initialize';
+    if (!isForgotten && !this.#isLost(call, status)) return this.#resume(call, answer);
+    this.#lost(status);
     return true;
   }
 
@@ -183,10 +186,10 @@ export class LegacyLink implements Link, AnswerTaker<Uint8Array> {
   }
 
   /** The server knows the session no more: a new one begins with `initialize`, which is not the link's to send. */
-  #lost(): void {
+  #lost(status: number): void {
     this.#end();
     this.#session = undefined;
-    queueMicrotask(() => this.#events.ended('no longer knows the session (HTTP 404)'));
+    queueMicrotask(() => this.#events.ended(`no longer knows the session (HTTP ${status})`));
   }
 
   #end(): void {

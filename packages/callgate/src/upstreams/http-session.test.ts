@@ -115,6 +115,23 @@ describe('a session', () => {
     expect(ear.told).toEqual([]);
   });
 
+  it.each<[string, Handle, boolean]>([
+    ['says nothing', (_, r) => void r.writeHead(400).end(), true],
+    [
+      'answers nobody',
+      (_, r) => json(r, { jsonrpc: '2.0', error: { code: -32000, message: 'No session' } }, 400),
+      true,
+    ],
+    ['answers', (_, r, id) => json(r, { jsonrpc: '2.0', id, error: { code: -32602, message: 'x' } }, 400), false],
+  ])('is over, too, when the server %s with a 400: %#', async (_, call, isOver) => {
+    const { begin, send, ear } = await session({ call });
+    await begin();
+    send({ id: 1, method: 'tools/call', params: { name: 'a' } });
+    const told = await ear.next();
+    if (isOver) expect(told).toEqual({ ended: 'no longer knows the session (HTTP 400)' });
+    else expect(told).toHaveProperty('message');
+  });
+
   it('is over, too, when the 404 comes with an answer', async () => {
     const error = (id: unknown) => ({ jsonrpc: '2.0', id, error: { code: -32001, message: 'Session not found' } });
     const { begin, send, ear } = await session({ call: (_, r, id) => json(r, error(id), 404) });
