@@ -256,3 +256,16 @@ it('holds no more than a bound of what clients make it wait for', async () => {
   const first = await Promise.race(answers);
   expect([first?.status, JSON.parse(first!.text)]).toMatchObject([503, { error: { code: -31006 } }]);
 });
+
+it('records what is no message, also of a client that has said nothing else', async () => {
+  const gate = await start('--', ...bench.echo());
+  for (const garbage of ['{', '[]', '{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}']) {
+    expect((await post(gate.url, garbage, bearer())).status).toBe(400);
+  }
+  expect((await post(gate.url, '{')).status).toBe(401);
+  await gate.stop();
+  const rules = (await bench.logs())
+    .map(({ matchedRule }) => matchedRule)
+    .filter((rule) => rule?.startsWith('protocol:'));
+  expect(rules).toEqual(['protocol:truncated', 'protocol:batch', 'protocol:duplicate_key']);
+});

@@ -7,11 +7,17 @@ import type { ClientEnd, Era, Exchange } from '../bridge/exchange.ts';
 import { mergeServers, type MergedExchange } from '../bridge/merge/index.ts';
 import { Servers, type ServerHealth } from '../bridge/servers.ts';
 import type { ServerConfig } from '../config/index.ts';
+import { Recorder } from '../gate/recorder.ts';
 import { TaskHolders } from '../gate/tasks.ts';
+import { messageOf } from '../model/error.ts';
 import type { Principal } from '../model/principal.ts';
+import type { Refusal } from '../protocol/message.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { microseconds, type Gate, type GateRequest } from './gate-parts.ts';
 import { VERSION } from './version.ts';
+
+/** Stands for a server where none is named. */
+const EVERY = '*';
 
 /** What a client wants opened. */
 export interface Wish {
@@ -27,6 +33,8 @@ export interface GatedServers {
   readonly names: readonly string[];
   /** Undefined when there is no such server. */
   open(wish: Wish, transport: string): Exchange | undefined;
+  /** Records what was refused before there was a conversation that would record it. */
+  malformed(of: Pick<Wish, 'server' | 'principal'>, refusal: Refusal, transport: string): void;
   readonly health: readonly ServerHealth[];
   close(): Promise<void>;
 }
@@ -60,6 +68,8 @@ export function gateServers(
   });
   const { names } = servers;
   const taskHolders = new TaskHolders();
+  /** By principal, so that floods are counted. */
+  const strangers = new WeakMap<Principal, Recorder>();
   // One message is read at a time: what all clients read with is shared.
   const scanner = new Scanner(config.limits);
   const converse = (server: string, { principal, era }: Wish, end: ClientEnd, transport: string): Exchange =>
@@ -97,6 +107,17 @@ export function gateServers(
       const only = wish.server ?? (names.length === 1 ? names[0] : undefined);
       if (only === undefined) return merge(wish, transport);
       return names.includes(only) ? converse(only, wish, wish.end, transport) : undefined;
+    },
+    malformed({ server = EVERY, principal }, { reason, message }, transport) {
+      const recorder =
+        strangers.get(principal) ?? new Recorder({ ...gate.judging, server: EVERY, principal, transport });
+      strangers.set(principal, recorder);
+      try {
+        recorder.malformed('client', reason, server === EVERY ? message : `${server}: ${message}`);
+      } catch (error) {
+        log.warn(messageOf(error));
+      }
+      books.outcome();
     },
     get health() {
       return servers.health;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import {
   loadConfig,
   openHome,
+  serverOf,
   type Config,
   type ConfigRequest,
   type ServeConfig,
@@ -114,6 +115,7 @@ async function serveUntilTold(config: Config, home: string, gated: GatedServers,
     ...tlsOf(serve),
     authenticate: bearerKeys([homeKey(home)], isOpen),
     open: (opening) => gated.open(opening, 'http'),
+    malformed: (who, refusal) => gated.malformed(who, refusal, 'http'),
     health: () => healthOf(gated),
     allowedHosts: serve.hosts,
     allowedOrigins: serve.origins,
@@ -167,24 +169,13 @@ function serversOf(
   if (headers.length > 0 && url === undefined) {
     throw flagValue('--header goes with --upstream.', 'Headers of servers in the config stand there, under headers.');
   }
-  const shared = { era: 'auto', timeoutMs: 300_000, trust: { annotations: false } } as const;
   if (url !== undefined) {
     if (command !== undefined) throw flagValue('--upstream and a command are two servers.', 'Keep one of them.');
-    const server: ServerConfig = {
-      kind: 'url',
-      url,
-      transport: 'streamable',
-      headers: headersOf(headers, env),
-      headerFiles: {},
-      dial: [],
-      tls: {},
-      ...shared,
-    };
-    return { [values['name'] ?? 'upstream']: server };
+    return { [values['name'] ?? 'upstream']: serverOf({ url, headers: headersOf(headers, env) }) };
   }
   if (command !== undefined) {
     const name = values['name'] ?? serverNameOf(command, args);
-    return { [name]: { kind: 'command', command, args, env: {}, maxProcesses: 256, ...shared } };
+    return { [name]: serverOf({ command, args }) };
   }
   const { name } = values;
   if (name !== undefined && Object.hasOwn(config.servers, name))

@@ -245,7 +245,8 @@ export class Door {
     const { reply, head } = arrival;
     const { idText, code, message } = refusal;
     const client = arrival.sse ?? this.#clients.session(head.session, arrival) ?? this.#clients.modern(arrival);
-    client?.exchange?.malformed(refusal);
+    if (client?.exchange === undefined) this.#options.malformed?.(arrival, refusal);
+    else client.exchange.malformed(refusal);
     const data = 'data' in refusal && refusal.data !== undefined ? { data: refusal.data } : {};
     sendRefusal(reply, { status: 400, code, message, idText, ...data });
   }

@@ -1,6 +1,7 @@
 import type { PeerCertificate } from 'node:tls';
 import type { ClientEnd, Era, Exchange } from '../../bridge/exchange.ts';
 import type { Principal } from '../../model/principal.ts';
+import type { Refusal } from '../../protocol/message.ts';
 
 /** What of a request can say who sends it. None of it goes further than this. */
 export interface Credentials {
@@ -121,6 +122,8 @@ export interface HttpOptions {
   authenticate(credentials: Credentials): Principal | Challenge;
   /** Undefined when there is no such server, or not for this principal. */
   open(opening: Opening): Exchange | undefined;
+  /** Records what is refused as no message, of somebody who has no conversation that would record it. */
+  malformed?(who: Pick<Opening, 'server' | 'principal'>, refusal: Refusal): void;
   health(): Health;
   /** Names that the Host field may say, beside the loopback names when `host` is one of them. */
   readonly allowedHosts?: readonly string[];
