@@ -3,6 +3,7 @@ export { includesAmong, includesOnDisk } from './includes.ts';
 export { openHome } from './home.ts';
 export type { Config, ConfigRequest, PolicySource, ServeConfig, ServerConfig, Source, UrlServer } from './config.ts';
 export { loadConfig } from './load.ts';
+export { serverOf } from './resolve.ts';
 export { policyVariables, resolvePolicy } from './policies.ts';
 export type { ResolvedPolicy } from './policies.ts';
 export { trustState } from './trust.ts';

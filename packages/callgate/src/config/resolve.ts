@@ -3,7 +3,7 @@ import type { ServerConfig, Source, SourceKind } from './config.ts';
 import type { Written } from './document.ts';
 import type { Issue } from './issues.ts';
 import type { ConfigFile, Fill, Layer } from './layers.ts';
-import { isAsStrict, SETTINGS } from './settings.ts';
+import { isAsStrict, SERVER_KEYS, SETTINGS } from './settings.ts';
 import type { Value } from './settings.ts';
 
 export interface Resolved {
@@ -105,6 +105,26 @@ export function resolveServers(
   return { servers, sources, written };
 }
 
+/**
+ * A server that stands in no file, with every other setting at its default.
+ * @param keys what is said of it, under the keys that a file has
+ */
+export function serverOf(
+  keys:
+    | { readonly command: string; readonly args: readonly string[] }
+    | { readonly url: string; readonly headers: Readonly<Record<string, string>> },
+): ServerConfig {
+  const written = Object.entries(keys).map(([key, value]): [string, Written] => [key, { value, place: NOWHERE }]);
+  return fillServer(new Map(written), '', (_written, text) => text);
+}
+
+const NOWHERE = { file: '', line: 0, column: 0 };
+
+function fallbackOf(key: string): Value | undefined {
+  const setting = SERVER_KEYS[key];
+  return setting !== undefined && 'fallback' in setting ? setting.fallback : undefined;
+}
+
 function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill): ServerConfig {
   const text = (key: string) => {
     const written = keys.get(key);
@@ -125,13 +145,13 @@ function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill
       filled[name] = read(fill(written!, value));
     return filled;
   };
-  const plain = <T>(key: string, fallback: T): T => (keys.get(key)?.value ?? fallback) as T;
+  const plain = (key: string): unknown => keys.get(key)?.value ?? fallbackOf(key);
   const prefix = text('prefix');
   const shared = {
-    era: plain<ServerConfig['era']>('era', 'auto'),
+    era: plain('era') as ServerConfig['era'],
     ...(prefix === undefined ? {} : { prefix }),
-    timeoutMs: plain('timeout', 300) * 1000,
-    trust: { annotations: plain('trust.annotations', false) },
+    timeoutMs: (plain('timeout') as number) * 1000,
+    trust: { annotations: plain('trust.annotations') as boolean },
   };
   const url = text('url');
   if (url !== undefined) {
@@ -139,7 +159,7 @@ function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill
     return {
       kind: 'url',
       url,
-      transport: plain<'streamable' | 'sse'>('transport', 'streamable'),
+      transport: plain('transport') as 'streamable' | 'sse',
       headers: map('headers'),
       headerFiles: map('headerFiles', (file) => resolve(base, file)),
       dial: list('dial'),
@@ -154,7 +174,7 @@ function fillServer(keys: ReadonlyMap<string, Written>, base: string, fill: Fill
     args: list('args'),
     env: map('env'),
     ...(cwd === undefined ? {} : { cwd }),
-    maxProcesses: plain('maxProcesses', 256),
+    maxProcesses: plain('maxProcesses') as number,
     ...shared,
   };
 }
