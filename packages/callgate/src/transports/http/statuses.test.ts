@@ -254,6 +254,8 @@ it('answers health without a key and without names', async () => {
   });
   expect([health.status, health.text]).toEqual([200, '{"status":"ok","servers":{"up":1,"total":1}}']);
   expect((await send(at, { method: 'GET', path: '/ready' })).status).toBe(200);
+  const head = await send(at, { method: 'HEAD', path: '/health' });
+  expect([head.status, head.headers['content-length'], head.text]).toEqual([200, String(health.text.length), '']);
 });
 
 it('answers preflights of allowed origins only, and names no other', async () => {
