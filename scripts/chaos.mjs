@@ -168,9 +168,11 @@ async function startGate() {
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
   void ended.then(() => (isOver = true));
   const line = await firstLine(child, /https?:\/\/[\d.:]+/, () => stderr);
+  const key = readFileSync(join(dir, 'home', 'keys', 'serve.key'), 'utf8').trim();
   return {
     child,
     env,
+    key,
     ended,
     origin: line,
     port: Number(new URL(line).port),
@@ -223,6 +225,7 @@ async function playRound(round) {
   const path = server === undefined ? '/mcp' : `/mcp/${server}`;
   const client = {
     round,
+    hasKey: random.chance(0.3),
     random,
     era,
     server,
@@ -430,6 +433,7 @@ function headersOf(client, message, body) {
   if (body !== undefined)
     Object.assign(headers, { 'content-type': 'application/json', 'content-length': String(body.length) });
   if (session !== undefined) headers['mcp-session-id'] = session;
+  if (client.hasKey) headers.authorization = `Bearer ${gate.key}`;
   if (era === 'modern' && message?.method !== undefined) {
     headers['mcp-protocol-version'] = '2026-07-28';
     headers['mcp-method'] = message.method;
