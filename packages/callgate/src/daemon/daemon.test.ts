@@ -377,6 +377,24 @@ describe('the place of a daemon', () => {
     await start();
     expect(await (await client()).ask('echo')).toEqual({});
   });
+
+  it('that somebody else has taken since is left alone by the daemon that had it', async () => {
+    const first = await start({ limits: { lookMs: 200 } });
+    rmSync(join(home, 'run'), { recursive: true });
+    const second = await start();
+    await first.ended;
+    expect(existsSync(second.socket)).toBe(true);
+    expect(await (await client()).ask('status')).toMatchObject({ clients: 1 });
+  });
+
+  it('that cannot be looked at any more ends the daemon, and not the process that it is a part of', async () => {
+    const warnings: string[] = [];
+    const daemon = await start({ limits: { lookMs: 20 }, mayStop: false, warn: (message) => warnings.push(message) });
+    rmSync(join(home, 'run'), { recursive: true });
+    symlinkSync('run', join(home, 'run'));
+    await daemon.ended;
+    expect(warnings).toEqual(['The socket of the daemon is gone; it ends.']);
+  });
 });
 
 it('a daemon without clients ends after its time, and not before its last one has gone', async () => {

@@ -90,11 +90,15 @@ export function removeStaleSocket(place: DaemonPlace): void {
   if (process.platform !== 'win32' && hasSocket(place)) unlinkSync(place.socket);
 }
 
-/** Which file the socket is; undefined when it is gone. */
+/** Which file the socket is; undefined when it is gone, or cannot be looked at: nobody could reach it then. */
 export function socketIdentity({ socket }: DaemonPlace): string | undefined {
   if (process.platform === 'win32') return 'pipe';
-  const stat = statOf(socket);
-  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
+  try {
+    const { dev, ino } = lstatSync(socket);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

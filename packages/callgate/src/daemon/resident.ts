@@ -74,8 +74,11 @@ function seal(home: string, warn: (message: string) => void): (() => Promise<voi
   privateDirectory(join(place.dir, 'wal'));
   const stop = startSealing(place, (error) => warn(error.message));
   return async () => {
-    // Whoever needs it sealed from now on does so itself.
-    lock.release();
-    await stop();
+    try {
+      // Whoever needs it sealed from now on does so itself.
+      lock.release();
+    } finally {
+      await stop();
+    }
   };
 }

@@ -1,5 +1,6 @@
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { CallgateError, messageOf } from '../model/error.ts';
 import { acquireLock, describeHolder, type Lock } from '../state/lock.ts';
 import { Connection, type Service } from './connection.ts';
@@ -121,6 +122,10 @@ class Resident implements Daemon {
 
   async listen(): Promise<void> {
     const { socket } = this.#place;
+    // It appears under its name when it is ours alone; and when Node ends, it removes the name it was bound to, whoever
+    // has that by then.
+    const bound = process.platform === 'win32' ? socket : join(dirname(socket), `d${process.pid}`);
+    if (bound !== socket) rmSync(bound, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (error) =>
         reject(
@@ -130,11 +135,14 @@ class Resident implements Daemon {
           }),
         ),
       );
-      this.#server.listen(socket, resolve);
+      this.#server.listen(bound, resolve);
     });
     this.#server.removeAllListeners('error');
     this.#server.on('error', (error) => this.#parts.warn(`The daemon: ${messageOf(error)}`));
-    if (process.platform !== 'win32') chmodSync(socket, 0o600);
+    if (bound !== socket) {
+      chmodSync(bound, 0o600);
+      renameSync(bound, socket);
+    }
     this.#identity = socketIdentity(this.#place);
     this.#timer = setInterval(() => this.#look(), this.#limits.lookMs).unref();
   }
@@ -149,9 +157,14 @@ class Resident implements Daemon {
     // Only our own: whoever found the lock free may have made another by now.
     const isOurs = this.#identity !== undefined && socketIdentity(this.#place) === this.#identity;
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    if (isOurs && process.platform !== 'win32' && socketIdentity(this.#place) === this.#identity)
-      unlinkSync(this.#place.socket);
-    this.#lock.release();
+    try {
+      if (isOurs && process.platform !== 'win32' && socketIdentity(this.#place) === this.#identity)
+        unlinkSync(this.#place.socket);
+      this.#lock.release();
+    } catch (error) {
+      // The next one finds a dead holder. Whatever this is a part of has its own ends to see to.
+      this.#parts.warn(`The daemon: ${messageOf(error)}`);
+    }
     this.#over();
   }
 
