@@ -140,7 +140,10 @@ function recordEvent(
 function floorOf(config: Config, holder: PolicyHolder, realPath: ResolvePath, env: Io['env']) {
   return createFloor({
     home: config.home,
-    outsideHome: outsideHome(daemonPlace(config.home)),
+    outsideHome: [
+      ...outsideHome(daemonPlace(config.home)),
+      ...(config.evidence.dir === undefined ? [] : [config.evidence.dir]),
+    ],
     userHome: env['HOME'] ?? homedir(),
     cwd: config.cwd,
     protectedFiles: [...new Set([...config.watched, ...holder.current.files])],
