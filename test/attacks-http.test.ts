@@ -269,3 +269,15 @@ it('records what is no message, also of a client that has said nothing else', as
     .filter((rule) => rule?.startsWith('protocol:'));
   expect(rules).toEqual(['protocol:truncated', 'protocol:batch', 'protocol:duplicate_key']);
 });
+
+it.each([
+  'file:///etc/passwd',
+  'http://169.254.169.254/',
+  'http://[::ffff:10.0.0.1]/',
+  'https://u:hidden-word@a.example/',
+])('does not start in front of %s', async (url) => {
+  const { code, stderr } = await bench.callgate('serve', '--port', '0', '--policy', bench.policy, '--upstream', url);
+  expect(code).not.toBe(0);
+  expect(stderr).toContain(url.startsWith('file') ? 'CG_NET_URL' : 'CG_NET_');
+  expect(stderr).not.toContain('hidden-word');
+});

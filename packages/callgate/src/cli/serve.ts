@@ -10,6 +10,7 @@ import {
 } from '../config/index.ts';
 import type { Daemon } from '../daemon/server.ts';
 import { CallgateError, messageOf } from '../model/error.ts';
+import { guardFor, readTarget } from '../net/target.ts';
 import type { Logger } from '../observe/logger.ts';
 import { keepSmall, openGate } from './gate-parts.ts';
 import { gateServers, type GatedServers } from './gate-servers.ts';
@@ -69,6 +70,7 @@ export async function serveCommand(argv: readonly string[], io: Io): Promise<num
   };
   const config = await loadConfig(request);
   const servers = serversOf(config, values, flags.lists['header'] ?? [], flags.rest, env);
+  checkUrls(servers);
   const parts = await holdGate(config, request, io);
   const { holder, log } = parts;
   try {
@@ -154,6 +156,20 @@ function sseOf(transport: string | undefined): string | undefined {
     `--transport is http or sse, not ${transport}.`,
     transport === 'stdio' ? 'For a client on stdio: callgate run' : 'Write: --transport http',
   );
+}
+
+/** A URL that may not be dialled is an error of the settings, not of the first call. */
+function checkUrls(servers: Readonly<Record<string, ServerConfig>>): void {
+  for (const [name, server] of Object.entries(servers)) {
+    if (server.kind !== 'url') continue;
+    try {
+      guardFor(readTarget(server.url), server.dial);
+    } catch (cause) {
+      if (!(cause instanceof CallgateError)) throw cause;
+      const { code, message, remedy = '' } = cause;
+      throw new CallgateError(code, `The server "${name}" cannot be reached: ${message}`, { remedy, cause });
+    }
+  }
 }
 
 /** The servers behind this gate: one URL, one command, or those of the config. */
