@@ -128,3 +128,26 @@ describe('whoever sits at the socket of the daemon', () => {
     }
   });
 });
+
+describe('what the settings hold of servers', () => {
+  it('is listed without what stands there as a secret', async () => {
+    bench = new Bench();
+    const file = bench.path('servers.yaml');
+    writeFileSync(
+      file,
+      `servers:
+  a: { command: x, args: [--token, hunter22, "--password=hunter22"], env: { E: hunter22 } }
+  b: { url: "https://b.example/?api_key=hunter22", headers: { X-Any: hunter22 } }
+`,
+    );
+    for (const command of [
+      ['servers', 'list'],
+      ['servers', 'list', '--json'],
+      ['doctor', '--config-show'],
+    ]) {
+      const { stdout } = await bench.callgate(...command, '--config', file);
+      expect(stdout).toContain('https://b.example/');
+      expect(stdout).not.toContain('hunter22');
+    }
+  });
+});

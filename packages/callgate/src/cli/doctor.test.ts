@@ -127,6 +127,7 @@ describe('doctor', () => {
     atHome(`log: { level: info }
 servers:
   a: { command: x, args: [--token, hunter22, "--key=\${SECRET}", "https://u:hunter22@h"], env: { PORT: "hunter22" } }
+  a.env: { url: "https://b.example/?api_key=hunter22", headers: { X-Any: "hunter22" }, timeout: 9 }
 `);
     const env = { SECRET: 'hunter22', CALLGATE_LIMITS__DEPTH: '12' };
     const { config } = await examine(['--config-show'], env);
@@ -144,6 +145,12 @@ servers:
     expect(row('fail')).toEqual({ key: 'fail', value: 'closed', source: 'default' });
     expect(row('servers.a.env.PORT')).toMatchObject({ value: '***' });
     expect(row('servers.a.args')?.value).toContain('***');
+    expect(row('servers.a.env.headers.X-Any')).toMatchObject({ value: '***' });
+    expect(row('servers.a.env.timeout')).toEqual({
+      key: 'servers.a.env.timeout',
+      value: '9',
+      source: `home (${join(home, 'callgate.yaml')}:4)`,
+    });
     const io = testIo(cwd, { CALLGATE_HOME: home, ...env });
     await doctorCommand(['--config-show'], io);
     expect(io.out()).toContain('limits.depth');

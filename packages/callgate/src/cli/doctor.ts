@@ -4,12 +4,13 @@ import type { Config, ConfigRequest, Source } from '../config/config.ts';
 import { openHome } from '../config/home.ts';
 import { loadConfig } from '../config/load.ts';
 import { resolvePolicy } from '../config/policies.ts';
+import { SERVER_KEYS } from '../config/settings.ts';
 import { evidencePlace, rollbackFault } from '../evidence/mark.ts';
 import { compileInForce } from '../gate/policy-in-force.ts';
 import { databaseDriver } from '../state/database.ts';
 import { CallgateError } from '../model/error.ts';
 import type { Place } from '../model/error.ts';
-import { isSecretName, MASK, maskText } from '../observe/mask.ts';
+import { isSecretName, MASK, maskArguments, maskText } from '../observe/mask.ts';
 import { EXIT, parseFlags, printable, table, wantsColour, withHome } from './terminal.ts';
 import type { Io } from './terminal.ts';
 import { nodeTooOld, VERSION } from './version.ts';
@@ -233,12 +234,13 @@ async function checkDatabase(isNeeded: boolean): Promise<Check> {
   return { name, status: 'note', message, remedy };
 }
 
-/** One row a setting: key, value, where it came from. No secret: variables are shown unfilled, values of env not at all. */
+/** One row a setting: key, value, where it came from. No secret: variables are shown unfilled, values of env and headers not at all. */
 function configRows(config: Config): (readonly [key: string, value: string, source: string])[] {
   return Object.entries(config.written).flatMap(([key, written]) => {
-    const server = /^servers\.[^]+?(?=\.(?:command|args|env|cwd|trust\.annotations)$)/.exec(key)?.[0];
+    const ending = Object.keys(SERVER_KEYS).find((name) => key.startsWith('servers.') && key.endsWith(`.${name}`));
+    const server = ending === undefined ? undefined : key.slice(0, -ending.length - 1);
     const source = sourceText(config.sources[server ?? key]);
-    if (server === undefined || !key.endsWith('.env')) return [[key, shownValue(key, written), source] as const];
+    if (ending !== 'env' && ending !== 'headers') return [[key, shownValue(key, written), source] as const];
     const names = Object.keys(JSON.parse(written) as object);
     return names.map((name) => [`${key}.${name}`, MASK, source] as const);
   });
@@ -248,15 +250,8 @@ function shownValue(key: string, written: string): string {
   if (written === '') return '(none)';
   if (isSecretName(key.slice(key.lastIndexOf('.') + 1))) return MASK;
   return key.startsWith('servers.') && key.endsWith('.args')
-    ? shownArgs(JSON.parse(written) as string[])
+    ? maskArguments(JSON.parse(written) as string[]).join(' ')
     : maskText(written);
-}
-
-/** Masks the word behind a flag such as --token as well. */
-function shownArgs(args: readonly string[]): string {
-  const isValue = (word: string, before: string | undefined) =>
-    before?.startsWith('-') === true && !before.includes('=') && isSecretName(before) && !word.startsWith('${');
-  return args.map((word, index) => (isValue(word, args[index - 1]) ? MASK : maskText(word))).join(' ');
 }
 
 function sourceText(source: Source | undefined): string {

@@ -1,10 +1,11 @@
 import { loadConfig, openHome, type Config } from '../config/index.ts';
+import { maskArguments, maskText } from '../observe/mask.ts';
 import { EXIT, parseFlags, printable, table, withHome, type Io } from './terminal.ts';
 import { noServer } from './server-choice.ts';
 
 const FLAGS = { config: 'file', home: 'directory', json: true } as const;
 
-/** `callgate servers list`: the servers of the config as they are written, so that no secret is shown. Starts none. */
+/** `callgate servers list`: the servers of the config as they are written, less what looks like a secret. Starts none. */
 export async function serversList(argv: readonly string[], io: Io): Promise<number> {
   const { values, switches } = parseFlags(argv, FLAGS);
   const env = withHome(io, values['home']);
@@ -28,6 +29,7 @@ function describe(config: Config, name: string): readonly string[] {
   const written = (key: string) => config.written[`servers.${name}.${key}`];
   const { kind } = config.servers[name]!;
   const args = JSON.parse(written('args') ?? '[]') as readonly string[];
-  const where = kind === 'url' ? (written('url') ?? '') : [written('command') ?? '', ...args].join(' ');
+  const where =
+    kind === 'url' ? maskText(written('url') ?? '') : [written('command') ?? '', ...maskArguments(args)].join(' ');
   return [name, kind, where, config.sources[`servers.${name}`]?.from ?? ''];
 }

@@ -21,3 +21,10 @@ export function maskText(text: string): string {
     .replace(ASSIGNED, `$1${MASK}`)
     .replace(SECRET_VALUE, MASK);
 }
+
+/** The arguments of a command, less what looks like a secret; the word behind a flag such as --token is masked as well. */
+export function maskArguments(args: readonly string[]): readonly string[] {
+  const isValue = (word: string, before: string | undefined) =>
+    before?.startsWith('-') === true && !before.includes('=') && isSecretName(before) && !word.startsWith('${');
+  return args.map((word, index) => (isValue(word, args[index - 1]) ? MASK : maskText(word)));
+}
