@@ -20,7 +20,7 @@ export async function policyCan(argv: readonly string[], io: Io): Promise<number
   const asJson = switches.has('json');
   const effect = EFFECTS.find((one) => one === (values['effect'] ?? 'allow'));
   if (goal === undefined) {
-    throw new CallgateError('CG_USAGE_COMMAND', 'can needs a goal.', {
+    throw new CallgateError('CG_USAGE_ARGUMENT', 'can needs a goal.', {
       remedy: `Write callgate policy can 'tool == "run" && args.command.contains("rm")'.`,
     });
   }

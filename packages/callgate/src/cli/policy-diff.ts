@@ -15,7 +15,7 @@ export async function policyDiff(argv: readonly string[], io: Io): Promise<numbe
   const { words, values, switches } = parseFlags(argv, { timeout: 'seconds', json: true });
   const [before, after] = words;
   if (before === undefined || after === undefined || words.length > 2) {
-    throw new CallgateError('CG_USAGE_COMMAND', 'diff needs two policy files.', {
+    throw new CallgateError('CG_USAGE_ARGUMENT', 'diff needs two policy files.', {
       remedy: 'Write callgate policy diff before.yaml after.yaml.',
     });
   }

@@ -85,12 +85,16 @@ policy: ./policy.yaml
 # limits: { messageBytes: 10485760, depth: 128, keys: 100000, inFlight: 10000 }
 # log: { level: warn, format: pretty }
 
-# What Callgate knows about servers, by the name that rules use.
+# The servers of \`callgate serve\` and of \`callgate run\` without a command, by the name that rules use.
+# After a change of this file: callgate trust
 # servers:
 #   files:
 #     command: npx
 #     args: [-y, "@modelcontextprotocol/server-filesystem", "."]
 #     trust: { annotations: false }   # whether rules may believe what the server says about its tools
+#   remote:
+#     url: https://mcp.example.com/mcp
+#     headers: { Authorization: "Bearer \${MCP_TOKEN}" }
 `;
 
 /** The rule that keeps a limit as a comment, with what it takes to have it: for a Node without SQLite. */
