@@ -53,6 +53,10 @@ describe('the home', () => {
     expect(open(home)).toBe(home);
   });
 
+  it.skipIf(process.platform !== 'linux')('that cannot be made is refused at once', () => {
+    expect(() => openHome({ CALLGATE_HOME: '/proc/callgate/home' })).toThrow('cannot be made');
+  });
+
   it('is not made by looking', () => {
     expect(existingHome({ CALLGATE_HOME: join(base, 'none') })).toBeUndefined();
     expect(readdirSync(base)).toEqual([]);

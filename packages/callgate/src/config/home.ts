@@ -30,7 +30,7 @@ export function homePath(env: Environment): string {
 export function openHome(env: Environment): string {
   const path = homePath(env);
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
   } catch (error) {
     throw new CallgateError('CG_HOME_UNUSABLE', `The home ${path} cannot be made: ${(error as Error).message}.`, {
       remedy: 'Make a directory of mode 0700 there, or set CALLGATE_HOME to one.',
@@ -38,6 +38,18 @@ export function openHome(env: Environment): string {
     });
   }
   return checkedHome(path);
+}
+
+/** Node's own `recursive` never returns where a parent is there and takes no directory, as /proc. */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another gate may have made it meanwhile.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
 }
 
 /** The home if it is there, checked as openHome does; undefined when there is none yet. */
