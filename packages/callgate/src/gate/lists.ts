@@ -103,11 +103,13 @@ export function filterList(
 ): { readonly edits: readonly Edit[]; readonly hidden: number } {
   const kind = KINDS.get(open.method);
   const { tape, options, lists } = session;
-  if (kind === undefined || result < 0 || options.filterLists === false) return NOTHING;
+  const own = result < 0 ? NONE : ownOnly(session, open, result);
+  const unfiltered = own.length === 0 ? NOTHING : { edits: own, hidden: 0 };
+  if (kind === undefined || result < 0 || options.filterLists === false) return unfiltered;
   const policy = options.policy();
   lists.passed(open.method, policy);
   const list = member(tape, result, kind.entries);
-  if (list < 0 || tape.kinds[list] !== ARRAY) return NOTHING;
+  if (list < 0 || tape.kinds[list] !== ARRAY) return unfiltered;
   const view: ListView = { session, policy };
   const nodes = [...elements(tape, list)];
   const isHidden = nodes.map((node) => {
@@ -116,10 +118,25 @@ export function filterList(
   });
   const hidden = isHidden.filter(Boolean).length;
   if (hidden > 0) lists.filtered.add(open.method);
-  if (!lists.filtered.has(open.method)) return NOTHING;
+  if (!lists.filtered.has(open.method)) return unfiltered;
   const edits = [...removals(tape, nodes, isHidden), ...privacy(tape, result, open.modern)];
   return { edits: edits.toSorted((a, b) => a.start - b.start), hidden };
 }
+
+/**
+ * Over HTTP a cache may stand between Callgate and its clients: what one principal was let see is not good for all, whatever
+ * the server says.
+ */
+function ownOnly({ tape, options }: Session, open: Open, result: number): readonly Edit[] {
+  if (options.transport !== 'http' || !(KINDS.has(open.method) || CACHEABLE.has(open.method))) return NONE;
+  const scope = member(tape, result, 'cacheScope');
+  if (scope < 0 || (tape.kinds[scope] === STRING && stringAt(tape, scope) === 'private')) return NONE;
+  return [{ start: tape.starts[scope] as number, end: tape.ends[scope] as number, text: encodeUtf8('"private"') }];
+}
+
+const NONE: readonly Edit[] = [];
+/** Besides lists (2026-07-28, `cacheScope`). */
+const CACHEABLE: ReadonlySet<string> = new Set(['resources/read', 'server/discover']);
 
 /** Edits of a message with those of its list; where one replaces all that another one changes, that is enough. */
 export function mergeEdits(edits: readonly Edit[], list: readonly Edit[]): readonly Edit[] {
