@@ -144,6 +144,16 @@ describe('the first try of a server that nobody knows', () => {
     expect(heard).toMatchObject([{ id: 1, error: { message: 'no' } }]);
   });
 
+  it('leaves no link behind when the client goes at once on hearing that the failure stands', async () => {
+    for (const turns of [0, 1, 2, 3, 4, 5]) {
+      const { legacy, link } = begin(() => undefined);
+      legacy.say({ id: 1, error: { code: -32601, message: 'no' } });
+      for (let at = 0; at < turns; at++) await Promise.resolve();
+      await link.close();
+      expect(legacy.isClosed, `${turns} turns later`).toBe(true);
+    }
+  });
+
   it('asks for no verdict where the server could not be reached', async () => {
     const { legacy, heard, verdicts } = begin(() => undefined);
     legacy.events.failed(1, { code: -31004, why: 'could not be reached', kind: 'transport' });

@@ -53,29 +53,32 @@ export function legacyFirst(
   };
   const isFirst = (id: Id | undefined): boolean => !isDecided && first !== undefined && id === first.id;
 
-  link = legacy({
-    ...events,
-    message(bytes, start, end, about) {
-      if (isDecided) return events.message(bytes, start, end, about);
-      const answer = readMessage(new Scanner(scan), bytes, start, end);
-      const pass = () => events.message(bytes, start, end, about);
-      if ('refused' in answer || !isFirst(answer.id)) return pass();
-      if (answer.kind === 'error') return failed(pass);
-      isDecided = true;
-      void verdict(true);
-      pass();
-    },
-    failed(id, failure) {
-      if (isFirst(id) && failure.kind === 'refused') failed(() => events.failed(id, failure));
-      else events.failed(id, failure);
-    },
-    ended(how) {
-      // With another link the conversation goes on.
-      if (isDeciding) return void (howEnded = how);
-      if (isDecided || first === undefined) return events.ended(how);
-      failed(() => events.ended(how));
-    },
-  });
+  const tried = closedOnce(
+    legacy({
+      ...events,
+      message(bytes, start, end, about) {
+        if (isDecided) return events.message(bytes, start, end, about);
+        const answer = readMessage(new Scanner(scan), bytes, start, end);
+        const pass = () => events.message(bytes, start, end, about);
+        if ('refused' in answer || !isFirst(answer.id)) return pass();
+        if (answer.kind === 'error') return failed(pass);
+        isDecided = true;
+        void verdict(true);
+        pass();
+      },
+      failed(id, failure) {
+        if (isFirst(id) && failure.kind === 'refused') failed(() => events.failed(id, failure));
+        else events.failed(id, failure);
+      },
+      ended(how) {
+        // With another link the conversation goes on.
+        if (isDeciding) return void (howEnded = how);
+        if (isDecided || first === undefined) return events.ended(how);
+        failed(() => events.ended(how));
+      },
+    }),
+  );
+  link = tried;
   return {
     send(bytes, start, end) {
       if (first === undefined) {
@@ -88,9 +91,22 @@ export function legacyFirst(
     get isFull() {
       return link.isFull;
     },
-    close() {
+    async close() {
       isClosed = true;
-      return link.close();
+      // What was tried first may be nobody's by now: its failure stood, and the client left on hearing it.
+      await Promise.all([link.close(), tried.close()]);
     },
+  };
+}
+
+/** A link that may be closed by everybody who might have to. */
+function closedOnce(link: Link): Link {
+  let closing: Promise<void> | undefined;
+  return {
+    send: (bytes, start, end) => link.send(bytes, start, end),
+    get isFull() {
+      return link.isFull;
+    },
+    close: () => (closing ??= link.close()),
   };
 }
