@@ -458,19 +458,13 @@ it('14 no redirect is followed, and no address inside is dialled that the config
     'https://10.1/mcp',
     'https://[fd00::1]/mcp',
   ];
-  const servers = Object.fromEntries(places.map((url, at) => [`in${at}`, { url, timeout: 3, era: 'modern' }]));
-  const { gate, far } = await stage({ servers });
+  const { gate, far } = await stage();
   far.answer = (_message, response) => void response.writeHead(307, { location: inside.url }).end();
   const one = await client(gate, 'modern', '/mcp/far');
   expect(said(await one.call('far'))).toMatch(/redirect|HTTP 307/);
   expect(inside.seen).toEqual([]);
-  for (const name of Object.keys(servers)) {
-    const since = Date.now();
-    expect(said(await (await client(gate, 'modern', `/mcp/${name}`)).call('far'))).toMatch(
-      /not (dialled|allowed|public)|private|refused to dial|may not be dialled/,
-    );
-    expect(Date.now() - since).toBeLessThan(2500);
-  }
+  // It does not even stand in front of such a place.
+  for (const url of places) await expect(stage({ servers: { inside: { url } } })).rejects.toThrow('may not be dialled');
 });
 
 it('15 the same ids of many clients at once get each its own answer', async () => {

@@ -55,6 +55,10 @@ async function session(command: readonly string[], steps: Record<string, Step>):
   for (const [name, step] of Object.entries(steps)) {
     results[name] = await step(client).catch((error: unknown) => `threw ${String(error)}`);
   }
+  // This one asks for roots by itself, a moment after it was initialized.
+  const until = Date.now() + 5000;
+  while (steps === everything && !asked.includes('roots') && Date.now() < until)
+    await new Promise((r) => setTimeout(r, 20));
   results['asked'] = asked.map((one) => JSON.stringify(one)).sort();
   await client.close();
   return withoutVolatile(results) as Record<string, unknown>;
