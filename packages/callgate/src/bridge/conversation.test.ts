@@ -8,6 +8,7 @@ import { Deadlines } from './deadlines.ts';
 
 const RULES = `
   - { id: no-rm, match: { tool: rm }, effect: deny }
+  - { id: no-roots, match: { direction: request, method: roots/list }, effect: deny }
   - { id: ask-back, match: { direction: request }, effect: allow }
   - { id: all, match: { method: "*" }, effect: allow }
 `;
@@ -188,6 +189,18 @@ describe('a conversation', () => {
     expect(heard).toMatchObject([
       { answers: 1, line: { id: 1, error: { code: -31004, message: 'The server "fx" could not be reached.' } } },
     ]);
+  });
+
+  it('tells a link what its server may not ask, also when that cannot be recorded', () => {
+    const { events, broken } = talk();
+    const asked = (method: string) => {
+      const bytes = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 's', method, params: {} }));
+      return events.refuses?.(bytes, 0, bytes.length);
+    };
+    expect(asked('sampling/createMessage')).toBeUndefined();
+    expect(asked('roots/list')).toMatchObject({ code: -31001, text: expect.stringContaining('no-roots') as string });
+    broken.append = new Error('full');
+    expect(asked('roots/list')).toMatchObject({ code: -31007, text: 'Callgate refused the request: full' });
   });
 
   it('gives up what is not answered in time, tells the server, and drops the late answer', async () => {

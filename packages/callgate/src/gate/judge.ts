@@ -108,8 +108,14 @@ export class Judge {
    * there, with all that it costs.
    * @returns how it is refused; undefined when it may be asked
    */
-  refusesAsk(bytes: Uint8Array, start: number, end: number): Refused | undefined {
-    return judgeAsk(this.#session, bytes, start, end);
+  refusesAsk(bytes: Uint8Array, start: number, end: number): Pick<Refused, 'code' | 'text'> | undefined {
+    try {
+      return judgeAsk(this.#session, bytes, start, end);
+    } catch (error) {
+      const why = messageOf(error);
+      this.#o.warn(why);
+      return { code: EVIDENCE_UNAVAILABLE, text: `Callgate refused the request: ${why}` };
+    }
   }
 
   /** Requests of the client that were let through before this time (of the monotonic clock), and have no answer yet. */
