@@ -113,6 +113,19 @@ describe('callgate run without a command', () => {
     await bench.disconnect();
   });
 
+  it('records what is no message, also before anything else was said', async () => {
+    configure({ everything: serverOf(realServer('everything')), memory: serverOf(realServer('memory')) });
+    const client = bench.open([...gate(), '--config', bench.path('callgate.yaml')]);
+    client.send('{"jsonrpc":"2.0","id":7,"id":7,"method":"tools/list"}');
+    await client.until(() => client.lines.length > 0);
+    await client.initialize();
+    client.send('{"jsonrpc":"2.0","id":8,"method":"tools/list","method":"ping"}');
+    await client.until(() => client.lines.length > 2);
+    await bench.disconnect();
+    const refused = (await bench.logs()).filter(({ method }) => method === '(malformed)');
+    expect(refused.map(({ matchedRule }) => matchedRule)).toEqual(['protocol:duplicate_key', 'protocol:duplicate_key']);
+  });
+
   it('closes its log when its client ends it by a signal', async () => {
     configure({ everything: serverOf(realServer('everything')), memory: serverOf(realServer('memory')) });
     const client = await bench.connect([...gate(), '--config', bench.path('callgate.yaml')]);

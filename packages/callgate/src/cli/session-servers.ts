@@ -36,6 +36,7 @@ export async function runGatedServers(
         if (exchange === undefined) throw new Error('there is no server');
         return exchange;
       },
+      malformed: (refusal) => gated.malformed({ server: undefined, principal }, refusal, 'stdio'),
       maxMessageBytes: config.limits.messageBytes,
       messageLimits: config.limits,
       signal: stop.signal,

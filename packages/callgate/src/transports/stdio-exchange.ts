@@ -1,13 +1,13 @@
 import type { Readable, Writable } from 'node:stream';
 import type { ClientEnd, Era, Exchange } from '../bridge/exchange.ts';
+import { tooLarge } from '../gate/malformed.ts';
 import { INTERNAL_ERROR, INVALID_REQUEST, TOO_MANY_IN_FLIGHT } from '../protocol/codes.ts';
 import type { Id } from '../protocol/correlate.ts';
 import { LineFramer } from '../protocol/frame.ts';
-import { readMessage, type Message } from '../protocol/message.ts';
+import { readMessage, type Message, type Refusal } from '../protocol/message.ts';
 import { oneLine } from '../protocol/one-line.ts';
 import { errorAnswer } from '../protocol/refusal.ts';
 import { cancelOf, numbered, type Original, originalOf, restoreAnswer, restoreNote } from '../protocol/renumber.ts';
-import { salvageOversize } from '../protocol/salvage.ts';
 import { Scanner } from '../protocol/scan.ts';
 import { decodeUtf8 } from '../protocol/splice.ts';
 import { Outlet } from './outlet.ts';
@@ -17,6 +17,8 @@ export interface StdioExchangeOptions {
   readonly output: Writable;
   /** Opens what the client talks to, once its first message has told its era. */
   open(era: Era, end: ClientEnd): Exchange;
+  /** Records bytes that are no message, of a client that has said nothing yet. */
+  malformed(refusal: Refusal): void;
   readonly maxMessageBytes: number;
   readonly messageLimits: { readonly depth: number; readonly keys: number };
   /** Ends the conversation. */
@@ -93,11 +95,7 @@ class StdioClient implements ClientEnd {
 
   line(bytes: Uint8Array, start: number, end: number): void {
     const message = readMessage(this.#scanner, bytes, start, end);
-    if ('refused' in message) {
-      this.#exchange?.malformed(message);
-      const text = `Callgate refused the message: ${message.message}`;
-      return this.#send(errorAnswer(message.idText, message.code, text, { reason: message.reason }));
-    }
+    if ('refused' in message) return this.#refuse(message);
     this.#exchange ??= this.#o.open(message.protocolVersion === undefined ? 'legacy' : 'modern', this);
     if (message.kind === 'request') return this.#ask(message, bytes, start, end);
     if (message.cancelled === undefined) return this.#exchange.receive(bytes, start, end);
@@ -109,8 +107,7 @@ class StdioClient implements ClientEnd {
   }
 
   oversize(head: Uint8Array, tail: Uint8Array, length: number): void {
-    const text = `Callgate refused the message: it has ${length} bytes, more than limits.messageBytes allows.`;
-    this.#send(errorAnswer(salvageOversize(head, tail).idText, INVALID_REQUEST, text, { reason: 'too_large' }));
+    this.#refuse(tooLarge(head, tail, length));
   }
 
   message(line: Uint8Array, answers: Id | undefined): void {
@@ -136,9 +133,10 @@ class StdioClient implements ClientEnd {
     const id = message.id as Id;
     const idText = decodeUtf8(bytes, message.idStart, message.idEnd);
     if (this.#numbers.has(id)) {
-      // Under that id it would be taken for the answer to the first.
-      const text = `Callgate refused the message: the id ${idText} belongs to a request that is still open.`;
-      return this.#send(errorAnswer(undefined, INVALID_REQUEST, text, { reason: 'id_in_use' }));
+      const why = `The id ${idText} belongs to a request that is still open.`;
+      // Under that id the refusal would be taken for the answer to the first.
+      const refusal = { refused: true, code: INVALID_REQUEST, reason: 'id_in_use', message: why, offset: 0 } as const;
+      return this.#refuse({ ...refusal, idText: undefined });
     }
     if (this.#exchange?.isFull === true) {
       const text = 'Callgate refused the request: too much is waiting for the server.';
@@ -150,6 +148,14 @@ class StdioClient implements ClientEnd {
     this.#numbers.set(id, number);
     const line = numbered(this.#scanner, message, start, end, number);
     this.#exchange?.receive(line, 0, line.length);
+  }
+
+  /** What is no message for anybody is recorded and answered here. */
+  #refuse(refusal: Refusal): void {
+    if (this.#exchange === undefined) this.#o.malformed(refusal);
+    else this.#exchange.malformed(refusal);
+    const { idText, code, message, reason } = refusal;
+    this.#send(errorAnswer(idText, code, `Callgate refused the message: ${message}`, { reason }));
   }
 
   #send(message: Uint8Array): void {
